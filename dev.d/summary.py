@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Count single test cases in meson's testlog.json, and sum such counts.
+
+  summary.py cases TESTLOG...   a line for each bad test, then "P F S"
+  summary.py sum P F S [...]    the closing line; fails when a case failed or none ran
+"""
+
+import json
+import re
+import sys
+
+PLAN = re.compile(r"^1\.\.(\d+)", re.MULTILINE)
+CASE = re.compile(r"^(not )?ok\b[^#\n]*(#\s*skip\b)?", re.IGNORECASE | re.MULTILINE)
+
+
+def count(entry):
+    """(passed, failed, skipped) of one program that meson ran."""
+    good = entry["result"] in ("OK", "SKIP")
+    out = entry.get("stdout") or ""
+    plan = PLAN.search(out)
+    if not plan:
+        if entry["result"] == "SKIP":
+            return 0, 0, 1
+        return (1, 0, 0) if good else (0, 1, 0)
+    passed = failed = skipped = 0
+    for bad, skip in CASE.findall(out):
+        if skip:
+            skipped += 1
+        elif bad:
+            failed += 1
+        else:
+            passed += 1
+    # What the plan promised and a crash or a timeout kept from running has failed.
+    failed += max(0, int(plan.group(1)) - passed - failed - skipped)
+    if not good and not failed:
+        failed = 1
+    return passed, failed, skipped
+
+
+def cases(paths):
+    total = [0, 0, 0]
+    for path in paths:
+        with open(path, encoding="utf-8") as log:
+            for line in log:
+                entry = json.loads(line)
+                counts = count(entry)
+                total = [a + b for a, b in zip(total, counts)]
+                if counts[1]:
+                    print(f"{entry['name']}: {counts[1]} failed ({entry['result']})", file=sys.stderr)
+    print(*total)
+
+
+def closing_line(numbers):
+    passed, failed, skipped = (sum(numbers[i::3]) for i in range(3))
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
+    if not passed + failed:
+        print("no test ran", file=sys.stderr)
+    return 0 if passed and not failed else 1
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "cases":
+        cases(sys.argv[2:])
+    else:
+        sys.exit(closing_line([int(n) for n in sys.argv[2:]]))
