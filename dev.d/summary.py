@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Count single test cases in meson's testlog.json, and sum such counts.
 
-  summary.py cases TESTLOG...   a line for each bad test, then "P F S"
+  summary.py cases TESTLOG...   "P F S"; on stderr each failed case with what it said
   summary.py sum P F S [...]    the closing line; fails when a case failed or none ran
 """
 
@@ -38,6 +38,17 @@ def count(entry):
     return passed, failed, skipped
 
 
+def report(entry, failed):
+    """What failed in one program: its bad cases with the comments that follow them."""
+    print(f"{entry['name']}: {failed} failed ({entry['result']})", file=sys.stderr)
+    told = False
+    for line in (entry.get("stdout") or "").splitlines():
+        if not line.startswith("#"):
+            told = line.startswith("not ok")
+        if told:
+            print("  " + line, file=sys.stderr)
+
+
 def cases(paths):
     total = [0, 0, 0]
     for path in paths:
@@ -47,7 +58,7 @@ def cases(paths):
                 counts = count(entry)
                 total = [a + b for a, b in zip(total, counts)]
                 if counts[1]:
-                    print(f"{entry['name']}: {counts[1]} failed ({entry['result']})", file=sys.stderr)
+                    report(entry, counts[1])
     print(*total)
 
 
