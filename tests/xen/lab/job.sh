@@ -45,7 +45,6 @@ job_options() {
 		esac
 		shift 2 || die "$1 wants a value"
 	done
-	# shellcheck disable=SC2034 # for the caller
 	JOB_REST=("$@")
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # The emulated machine: its description for Bochs, its disk, and how it comes back from a snapshot.
 # To be sourced. Needs $PACKAGES, $BOCHS, $ISO.
-# shellcheck shell=bash disable=SC2034,SC2153
+# shellcheck shell=bash disable=SC2153
 
 DISK_SIZE=128M
 DISK_BLOCK=4096
