@@ -9,7 +9,7 @@ packages_missing() {
 	local name
 	sed 's/#.*//' "$1" | tr -s '[:space:]' '\n' | while read -r name; do
 		[ -n "$name" ] || continue
-		dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^.i' || echo "$name"
+		[[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$name" 2>/dev/null) == ?i* ]] || echo "$name"
 	done
 }
 

@@ -3,6 +3,8 @@
 """Count single test cases in meson's testlog.json, and sum such counts.
 
   summary.py cases TESTLOG...   "P F S"; on stderr each failed case with what it said
+  summary.py tap STATUS FILE    "P F S" of a program that meson did not run
+  summary.py tables LOG         what each program printed; fails when one failed
   summary.py sum P F S [...]    the closing line; fails when a case failed or none ran
 """
 
@@ -62,6 +64,21 @@ def cases(paths):
     print(*total)
 
 
+def tap(status, path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        print(*count({"result": "OK" if status == "0" else "FAIL", "stdout": file.read()}))
+
+
+def tables(path):
+    with open(path, encoding="utf-8") as log:
+        entries = [json.loads(line) for line in log]
+    for entry in entries:
+        good = entry["result"] == "OK"
+        print(f"{entry['name']}" + ("" if good else f": {entry['result']}"))
+        print(entry.get("stdout") or "", "" if good else entry.get("stderr") or "", sep="")
+    return 0 if all(entry["result"] == "OK" for entry in entries) else 1
+
+
 def closing_line(numbers):
     passed, failed, skipped = (sum(numbers[i::3]) for i in range(3))
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
@@ -70,8 +87,15 @@ def closing_line(numbers):
     return 0 if passed and not failed else 1
 
 
+def main(verb, *arguments):
+    if verb == "cases":
+        return cases(arguments)
+    if verb == "tap":
+        return tap(*arguments)
+    if verb == "tables":
+        return tables(*arguments)
+    return closing_line([int(number) for number in arguments])
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "cases":
-        cases(sys.argv[2:])
-    else:
-        sys.exit(closing_line([int(n) for n in sys.argv[2:]]))
+    sys.exit(main(*sys.argv[1:]))

@@ -13,15 +13,17 @@ import shlex
 import subprocess
 import sys
 
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wundef", "-Werror"]
+WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wundef", "-Werror"]
+# In C++ -Wshadow minds a function with the name of a struct, which C's two name spaces are for.
+C_WARNINGS = ["-Wshadow", "-Wstrict-prototypes"]
 
 
 def compile_alone(compiler, language, standard, include, name):
     """What the compiler says about a file that includes only this header, twice."""
     text = f"#include <vmitape/{name}>\n#include <vmitape/{name}>\n"
     ran = subprocess.run(
-        [*compiler, "-x", language, "-std=" + standard, *WARNINGS, "-fsyntax-only",
-         "-I", include, "-"],
+        [*compiler, "-x", language, "-std=" + standard, *WARNINGS,
+         *(C_WARNINGS if language == "c" else []), "-fsyntax-only", "-I", include, "-"],
         input=text, capture_output=True, text=True, check=False)
     return ran.stderr if ran.returncode else ""
 
