@@ -9,6 +9,7 @@
 """
 
 import json
+import os
 import re
 import sys
 
@@ -70,6 +71,9 @@ def tap(status, path):
 
 
 def tables(path):
+    if not os.path.exists(path):
+        print("no benchmark ran", file=sys.stderr)
+        return 1
     with open(path, encoding="utf-8") as log:
         entries = [json.loads(line) for line in log]
     for entry in entries:
