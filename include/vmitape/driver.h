@@ -329,6 +329,7 @@ VMT_API int vmt_driver_alloc_gfn(struct vmt_driver *d, vmt_gfn *gfn);
 VMT_API int vmt_driver_free_gfn(struct vmt_driver *d, vmt_gfn gfn);
 VMT_API int vmt_driver_get_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn,
 				  struct vmt_access *access);
+/** @done may be NULL; it is set to 0 before all else. */
 VMT_API int vmt_driver_set_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn, uint64_t count,
 				  struct vmt_access access, uint64_t *done);
 VMT_API int vmt_driver_create_view(struct vmt_driver *d, struct vmt_access access, vmt_view *view);

@@ -111,8 +111,8 @@ VMT_API uint64_t vmt_reg_get(const struct vmt_regs *regs, const struct vmt_reg_f
 VMT_API void vmt_reg_set(struct vmt_regs *regs, const struct vmt_reg_field *field, uint64_t value);
 
 /**
- * The first field in which @a and @b differ, among those that both know, or NULL. With @mask, only
- * fields whose bit is in it.
+ * The first field in which @a and @b differ, among those that both know and whose bit is in
+ * @mask (VMT_KNOWN_ALL: all of them), or NULL.
  */
 VMT_API const struct vmt_reg_field *vmt_regs_differ(const struct vmt_regs *a,
 						    const struct vmt_regs *b, uint64_t mask);
