@@ -196,8 +196,9 @@ VMT_API int vmt_session_create(const struct vmt_session_config *config,
 VMT_API void vmt_session_destroy(struct vmt_session *s);
 
 /**
- * Run until the end, teardown included. @outcome (may be NULL) is filled in any case. 0 for the
- * ends FINISHED, INTERRUPTED, GONE and OF_TRACE; else the negative status of @outcome->error.
+ * Run until the end, teardown included. @outcome (may be NULL) is filled in any case. 0 when the
+ * end is FINISHED, INTERRUPTED, GONE or OF_TRACE and the teardown was clean; else the negative
+ * status of @outcome->error or @outcome->teardown.
  */
 VMT_API int vmt_session_run(struct vmt_session *s, struct vmt_outcome *outcome);
 

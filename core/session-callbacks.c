@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One invocation of the handler: numbered, time-stamped, observed.
+ */
+#include <vmitape/run.h>
+
+#include "session-private.h"
+
+/*
+ * The session whose callback runs on this thread. Session calls look here, so that a call from
+ * another thread, or from outside of a callback, is refused without touching what that other
+ * thread uses.
+ */
+static _Thread_local const struct vmt_session *running;
+
+static const char *const callback_names[] = {
+	[VMT_CALLBACK_CREATE] = "create",   [VMT_CALLBACK_EVENT] = "event",
+	[VMT_CALLBACK_TIMEOUT] = "timeout", [VMT_CALLBACK_INTERRUPTED] = "interrupted",
+	[VMT_CALLBACK_POLL] = "poll",       [VMT_CALLBACK_CLEANUP] = "cleanup",
+};
+
+const char *vmt_callback_name(unsigned kind)
+{
+	if (kind < sizeof(callback_names) / sizeof(callback_names[0]) && callback_names[kind])
+		return callback_names[kind];
+	return "unknown";
+}
+
+bool vmt_session_on_callback(const struct vmt_session *s)
+{
+	return running == s;
+}
+
+/** Returns what ran before on this thread: a handler may run a session of its own. */
+static const struct vmt_session *begin(struct vmt_session *s, enum vmt_callback_kind kind,
+				       const struct vmt_event *ev)
+{
+	const struct vmt_session *before = running;
+
+	s->callback.number = s->next_callback++;
+	s->callback.kind = (uint32_t)kind;
+	s->callback.phase = (uint32_t)s->phase;
+	s->callback.now = s->now;
+	s->callback.event = ev;
+	s->draws = 0;
+	s->err = (struct vmt_error){0};
+	s->outcome.callbacks++;
+	vmt_translation_cache_flush(&s->translations);
+	VMT_OBSERVE(s, callback, &s->callback);
+	running = s;
+	return before;
+}
+
+static void end(struct vmt_session *s, const struct vmt_session *before, int result,
+		const struct vmt_response *rsp, const struct vmt_record *output)
+{
+	struct vmt_callback_result r = {.result = result, .response = rsp, .output = output};
+
+	running = before;
+	VMT_OBSERVE(s, callback_end, &s->callback, &r);
+	s->callback.event = NULL;
+}
+
+/**
+ * The handler failed: its error gets a reason if it gave none, and the callback's name in front.
+ */
+static int failed(struct vmt_session *s, int result)
+{
+	const char *name = vmt_callback_name(s->callback.kind);
+
+	if (s->err.status == VMT_OK)
+		vmt_error_set(&s->err, VMT_E_HANDLER, name,
+			      "it returned %d and gave no reason; vmt_session_fail() takes one",
+			      result);
+	return vmt_error_prefix(&s->err, "handler '%s', callback %llu (%s): ", s->handler->name,
+				(unsigned long long)s->callback.number, name);
+}
+
+int vmt_session_call_create(struct vmt_session *s)
+{
+	const struct vmt_session *before = begin(s, VMT_CALLBACK_CREATE, NULL);
+	int r = s->handler->create ? s->handler->create(s, &s->self) : 0;
+
+	if (r < 0)
+		r = failed(s, r);
+	end(s, before, r, NULL, NULL);
+	return r;
+}
+
+int vmt_session_call_event(struct vmt_session *s, struct vmt_ctx *ctx, struct vmt_response *rsp)
+{
+	const struct vmt_session *before = begin(s, VMT_CALLBACK_EVENT, ctx->event);
+	int r = 0;
+
+	*rsp = s->handler->handle_event(s->self, ctx);
+	if (rsp->action == VMT_FAIL) {
+		r = failed(s, -VMT_E_HANDLER);
+	} else if (vmt_response_check(ctx->event, rsp, &s->err) < 0) {
+		r = failed(s, -VMT_E_INVALID);
+	}
+	end(s, before, r, rsp, NULL);
+	return r;
+}
+
+int vmt_session_call_timeout(struct vmt_session *s)
+{
+	const struct vmt_session *before = begin(s, VMT_CALLBACK_TIMEOUT, NULL);
+	int r = s->handler->handle_timeout ? s->handler->handle_timeout(s->self, s) : 0;
+
+	if (r < 0)
+		r = failed(s, r);
+	end(s, before, r, NULL, NULL);
+	return r;
+}
+
+void vmt_session_call_interrupted(struct vmt_session *s)
+{
+	const struct vmt_session *before = begin(s, VMT_CALLBACK_INTERRUPTED, NULL);
+
+	if (s->handler->handle_interrupted)
+		s->handler->handle_interrupted(s->self, s);
+	end(s, before, 0, NULL, NULL);
+}
+
+void vmt_session_call_cleanup(struct vmt_session *s)
+{
+	const struct vmt_session *before = begin(s, VMT_CALLBACK_CLEANUP, NULL);
+
+	if (s->handler->cleanup)
+		s->handler->cleanup(s->self, s);
+	end(s, before, 0, NULL, NULL);
+}
+
+bool vmt_session_declares(const struct vmt_session *s, const struct vmt_schema *schema)
+{
+	for (const struct vmt_schema *const *p = s->handler->schemas; p && *p; p++)
+		if (*p == schema)
+			return true;
+	return false;
+}
+
+/** What poll gave counts only with a 1; otherwise the record is made empty for the next poll. */
+static int take_output(struct vmt_session *s, int r)
+{
+	const struct vmt_schema *schema = vmt_record_schema(s->output);
+
+	if (r > 0 && (!schema || vmt_session_declares(s, schema)))
+		return 1;
+	if (r > 0) {
+		vmt_error_set(&s->err, VMT_E_INVALID, "vmt_output",
+			      "the schema '%s' is not among those that the handler declared",
+			      schema->name);
+		r = -VMT_E_INVALID;
+	}
+	if (schema) {
+		struct vmt_record *empty = vmt_record_create();
+
+		if (!empty)
+			return vmt_error_set(&s->err, VMT_E_NO_MEMORY, "poll",
+					     "no memory for an output record");
+		vmt_record_destroy(s->output);
+		s->output = empty;
+	}
+	return r;
+}
+
+int vmt_session_call_poll(struct vmt_session *s)
+{
+	const struct vmt_session *before = begin(s, VMT_CALLBACK_POLL, NULL);
+	int r;
+
+	r = s->handler->poll ? s->handler->poll(s->self, s->output) : 0;
+	r = take_output(s, r);
+	if (r < 0)
+		r = failed(s, r);
+	end(s, before, r, NULL, r > 0 ? s->output : NULL);
+	return r;
+}
