@@ -2,16 +2,11 @@
 /*
  * One invocation of the handler: numbered, time-stamped, observed.
  */
+#include <pthread.h>
+
 #include <vmitape/run.h>
 
 #include "session-private.h"
-
-/*
- * The session whose callback runs on this thread. Session calls look here, so that a call from
- * another thread, or from outside of a callback, is refused without touching what that other
- * thread uses.
- */
-static _Thread_local const struct vmt_session *running;
 
 static const char *const callback_names[] = {
 	[VMT_CALLBACK_CREATE] = "create",   [VMT_CALLBACK_EVENT] = "event",
@@ -28,15 +23,11 @@ const char *vmt_callback_name(unsigned kind)
 
 bool vmt_session_on_callback(const struct vmt_session *s)
 {
-	return running == s;
+	return atomic_load(&s->thread) == (uintptr_t)pthread_self();
 }
 
-/** Returns what ran before on this thread: a handler may run a session of its own. */
-static const struct vmt_session *begin(struct vmt_session *s, enum vmt_callback_kind kind,
-				       const struct vmt_event *ev)
+static void begin(struct vmt_session *s, enum vmt_callback_kind kind, const struct vmt_event *ev)
 {
-	const struct vmt_session *before = running;
-
 	s->callback.number = s->next_callback++;
 	s->callback.kind = (uint32_t)kind;
 	s->callback.phase = (uint32_t)s->phase;
@@ -47,23 +38,20 @@ static const struct vmt_session *begin(struct vmt_session *s, enum vmt_callback_
 	s->outcome.callbacks++;
 	vmt_translation_cache_flush(&s->translations);
 	VMT_OBSERVE(s, callback, &s->callback);
-	running = s;
-	return before;
+	atomic_store(&s->thread, (uintptr_t)pthread_self());
 }
 
-static void end(struct vmt_session *s, const struct vmt_session *before, int result,
-		const struct vmt_response *rsp, const struct vmt_record *output)
+static void end(struct vmt_session *s, int result, const struct vmt_response *rsp,
+		const struct vmt_record *output)
 {
 	struct vmt_callback_result r = {.result = result, .response = rsp, .output = output};
 
-	running = before;
+	atomic_store(&s->thread, 0);
 	VMT_OBSERVE(s, callback_end, &s->callback, &r);
 	s->callback.event = NULL;
 }
 
-/**
- * The handler failed: its error gets a reason if it gave none, and the callback's name in front.
- */
+/** The handler failed: a reason if it gave none, and the callback's name in front. */
 static int failed(struct vmt_session *s, int result)
 {
 	const char *name = vmt_callback_name(s->callback.kind);
@@ -78,57 +66,56 @@ static int failed(struct vmt_session *s, int result)
 
 int vmt_session_call_create(struct vmt_session *s)
 {
-	const struct vmt_session *before = begin(s, VMT_CALLBACK_CREATE, NULL);
-	int r = s->handler->create ? s->handler->create(s, &s->self) : 0;
+	int r;
 
+	begin(s, VMT_CALLBACK_CREATE, NULL);
+	r = s->handler->create ? s->handler->create(s, &s->self) : 0;
 	if (r < 0)
 		r = failed(s, r);
-	end(s, before, r, NULL, NULL);
+	end(s, r, NULL, NULL);
 	return r;
 }
 
 int vmt_session_call_event(struct vmt_session *s, struct vmt_ctx *ctx, struct vmt_response *rsp)
 {
-	const struct vmt_session *before = begin(s, VMT_CALLBACK_EVENT, ctx->event);
 	int r = 0;
 
+	begin(s, VMT_CALLBACK_EVENT, ctx->event);
 	*rsp = s->handler->handle_event(s->self, ctx);
-	if (rsp->action == VMT_FAIL) {
+	if (rsp->action == VMT_FAIL)
 		r = failed(s, -VMT_E_HANDLER);
-	} else if (vmt_response_check(ctx->event, rsp, &s->err) < 0) {
+	else if (vmt_response_check(ctx->event, rsp, &s->err) < 0)
 		r = failed(s, -VMT_E_INVALID);
-	}
-	end(s, before, r, rsp, NULL);
+	end(s, r, rsp, NULL);
 	return r;
 }
 
 int vmt_session_call_timeout(struct vmt_session *s)
 {
-	const struct vmt_session *before = begin(s, VMT_CALLBACK_TIMEOUT, NULL);
-	int r = s->handler->handle_timeout ? s->handler->handle_timeout(s->self, s) : 0;
+	int r;
 
+	begin(s, VMT_CALLBACK_TIMEOUT, NULL);
+	r = s->handler->handle_timeout ? s->handler->handle_timeout(s->self, s) : 0;
 	if (r < 0)
 		r = failed(s, r);
-	end(s, before, r, NULL, NULL);
+	end(s, r, NULL, NULL);
 	return r;
 }
 
 void vmt_session_call_interrupted(struct vmt_session *s)
 {
-	const struct vmt_session *before = begin(s, VMT_CALLBACK_INTERRUPTED, NULL);
-
+	begin(s, VMT_CALLBACK_INTERRUPTED, NULL);
 	if (s->handler->handle_interrupted)
 		s->handler->handle_interrupted(s->self, s);
-	end(s, before, 0, NULL, NULL);
+	end(s, 0, NULL, NULL);
 }
 
 void vmt_session_call_cleanup(struct vmt_session *s)
 {
-	const struct vmt_session *before = begin(s, VMT_CALLBACK_CLEANUP, NULL);
-
+	begin(s, VMT_CALLBACK_CLEANUP, NULL);
 	if (s->handler->cleanup)
 		s->handler->cleanup(s->self, s);
-	end(s, before, 0, NULL, NULL);
+	end(s, 0, NULL, NULL);
 }
 
 bool vmt_session_declares(const struct vmt_session *s, const struct vmt_schema *schema)
@@ -166,13 +153,13 @@ static int take_output(struct vmt_session *s, int r)
 
 int vmt_session_call_poll(struct vmt_session *s)
 {
-	const struct vmt_session *before = begin(s, VMT_CALLBACK_POLL, NULL);
+	begin(s, VMT_CALLBACK_POLL, NULL);
 	int r;
 
 	r = s->handler->poll ? s->handler->poll(s->self, s->output) : 0;
 	r = take_output(s, r);
 	if (r < 0)
 		r = failed(s, r);
-	end(s, before, r, NULL, r > 0 ? s->output : NULL);
+	end(s, r, NULL, r > 0 ? s->output : NULL);
 	return r;
 }

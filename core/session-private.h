@@ -10,7 +10,7 @@
  *   session-services.c   time, randomness, logs, emissions
  *   session-options.c    the handler's options
  *   session-files.c      files read for the handler
- *   context.c            what handle_event gets
+ *   context.c, skip.c    what handle_event gets
  */
 #ifndef VMT_CORE_SESSION_PRIVATE_H
 #define VMT_CORE_SESSION_PRIVATE_H
@@ -64,6 +64,8 @@ struct vmt_session {
 	bool created;          /**< the handler's create succeeded */
 	bool began;
 	bool ended;
+	/** The thread that runs a callback, a pthread_t; 0: none does. */
+	atomic_uintptr_t thread;
 	atomic_bool stop;
 	int stop_fd;
 
