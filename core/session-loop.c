@@ -135,9 +135,10 @@ static void answer_by_default(struct vmt_session *s, const struct vmt_event *ev)
 	struct vmt_response rsp = vmt_default_answer(ev, &gprs);
 
 	VMT_OBSERVE(s, default_answer, ev, &rsp);
-	if (vmt_driver_answer(s->driver, ev, &rsp) < 0 &&
-	    vmt_driver_answer(s->driver, ev, &rsp) < 0)
-		vmt_session_finish_driver(s);
+	for (unsigned attempt = 0; attempt < 2; attempt++)
+		if (vmt_driver_answer(s->driver, ev, &rsp) >= 0)
+			return;
+	vmt_session_finish_driver(s);
 }
 
 /** A refused response is the handler's failure when the response was at fault. */

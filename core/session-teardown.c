@@ -14,6 +14,8 @@
 
 #include "session-private.h"
 
+/** A call that fails is tried once more. */
+#define ATTEMPTS      2u
 #define SETTLE_ROUNDS 16u
 
 void vmt_session_teardown_failed(struct vmt_session *s, const struct vmt_error *err)
@@ -64,7 +66,19 @@ static const struct step step_settle = {"settle", call_settle};
 static bool do_step(struct vmt_session *s, const struct step *step)
 {
 	VMT_OBSERVE(s, teardown, step->name);
-	return step->call(s) >= 0 || step->call(s) >= 0 || step_failed(s, step->name);
+	for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++)
+		if (step->call(s) >= 0)
+			return true;
+	return step_failed(s, step->name);
+}
+
+static int take_event(struct vmt_session *s, struct vmt_event *ev)
+{
+	int r = -1;
+
+	for (unsigned attempt = 0; attempt < ATTEMPTS && r < 0; attempt++)
+		r = vmt_driver_next(s->driver, ev);
+	return r;
 }
 
 /** Answer all events that are on the ring, at most @left of them. False when they cannot be had. */
@@ -74,16 +88,20 @@ static bool drain(struct vmt_session *s, uint32_t *left)
 	int r = 0;
 
 	VMT_OBSERVE(s, teardown, "drain");
-	while (*left > 0) {
-		r = vmt_driver_next(s->driver, &ev);
-		if (r < 0)
-			r = vmt_driver_next(s->driver, &ev);
-		if (r <= 0)
-			break;
+	while (*left > 0 && (r = take_event(s, &ev)) > 0) {
 		vmt_session_deliver(s, &ev);
 		--*left;
 	}
 	return r >= 0 || step_failed(s, "drain");
+}
+
+/** How many events are on the ring. False when that cannot be told. */
+static bool ask_pending(struct vmt_session *s, uint32_t *pending)
+{
+	for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++)
+		if (vmt_driver_pending(s->driver, pending) >= 0)
+			return true;
+	return step_failed(s, "pending");
 }
 
 static void release_pauses(struct vmt_session *s)
@@ -106,11 +124,7 @@ static void drain_and_settle(struct vmt_session *s)
 		do_step(s, &step_commit);
 		release_pauses(s);
 		do_step(s, &step_settle);
-		if (!drained ||
-		    (vmt_driver_pending(s->driver, &pending) < 0 &&
-		     vmt_driver_pending(s->driver, &pending) < 0 && !step_failed(s, "pending")))
-			return;
-		if (pending == 0)
+		if (!drained || !ask_pending(s, &pending) || pending == 0)
 			return;
 		if (left == 0)
 			break;
