@@ -105,7 +105,6 @@ struct vmt_scripted_config {
 	uint8_t at_end; /**< enum vmt_scripted_end */
 	bool keep_code; /**< do not write the instructions' bytes to memory (vmt_scripted_play) */
 	uint32_t pages; /**< of RAM, from gfn 0 on, all zero; 0: VMT_SCRIPTED_PAGES */
-	uint32_t ring_slots; /**< events that fit on the ring; 0: 8, as on Xen */
 	/**
 	 * After how many events of a vCPU that gets nowhere a livelock is reported; 0: 64. That is
 	 * what a handler does that continues at an int3: on Xen it would go on for ever.
@@ -220,19 +219,28 @@ VMT_API const struct vmt_delivered *vmt_scripted_delivered(struct vmt_driver *d,
  * through its remappings; a 0xCC there, where the script has another instruction, is a planted
  * breakpoint and gives an int3; then the rights for its data; then the monitor of its kind; then
  * its effect; then a single-step event if one is due. One that runs to its end is followed by the
- * next of the program, wherever that stands.
+ * next of the program, wherever that stands. As on VMX, an instruction that leaves the guest by
+ * itself (CPUID, VMCALL, I/O, a watched write of a CR or MSR) ends with no single-step event; the
+ * next one does.
  *
  * RIP is real. Where a response or a delivery has moved RIP, the vCPU goes on at the instruction of
  * its program that stands there: the nearest after the last one executed, else the first. None is a
  * script error that names vCPU and RIP (a skip by a wrong length, or the reinjection of a
  * breakpoint that the handler itself planted).
  *
+ * Exceptions that are delivered to the guest are counted; its handler for them is the function of
+ * vmt_scripted_on_delivery(). A page fault or #GP of an instruction of the script, which would
+ * repeat for ever without one, is a script error then.
+ *
  * vCPUs take turns, one instruction each, vCPU 0 first. A wait runs them until each one is stopped,
  * blocked or at a border, or the ring is full; after the first event at most 64 turns. So events of
  * several vCPUs come in batches. A world step is a border: it is done when all steps before it are,
- * their events answered, and before any step after it.
+ * their events answered, and before any step after it. While the domain is paused the script stands
+ * still.
  *
  * A script error makes wait() fail with -VMT_E_INVALID, a livelock with -VMT_E_LIMIT, from then on.
+ * So does (with -VMT_E_WRONG_PLACE, after 10 seconds of real time in which another thread may ask
+ * for a stop) a wait without timeout on a domain where nothing will happen.
  */
 
 enum vmt_step_kind {
@@ -248,10 +256,15 @@ enum vmt_step_kind {
 	VMT_STEP_OUT = 9,         /**< @what: port; @len; @value: what is written */
 	VMT_STEP_VMCALL = 10,     /**< the guest asks for an event */
 	VMT_STEP_DESCRIPTOR = 11, /**< @what: enum vmt_descriptor; @value: 1 for a write */
-	VMT_STEP_DEBUG = 12,  /**< a debug exception; @what: enum vmt_interrupt_type, 0: hardware;
-				  *   @value: pending debug exceptions */
-	VMT_STEP_VMEXIT = 13, /**< @what: exit reason; @value: qualification */
-	VMT_STEP_JUMP = 14,   /**< to @addr */
+	/**
+	 * A debug exception, @value: pending debug exceptions. @what: VMT_INT_HW_EXCEPTION (or 0):
+	 * a trap after the instruction, as of a data breakpoint, so RIP is at the next one;
+	 * VMT_INT_PRIV_SW_EXCEPTION: ICEBP, RIP is at it.
+	 */
+	VMT_STEP_DEBUG = 12,
+	/** @what: exit reason; @value: qualification. As on Xen it comes again until RIP moves. */
+	VMT_STEP_VMEXIT = 13,
+	VMT_STEP_JUMP = 14, /**< to @addr */
 
 	/* The world. */
 	VMT_STEP_POKE = 64, /**< memory changes from outside: @bytes, @len at gpa @addr */
@@ -365,7 +378,7 @@ struct vmt_leftovers {
 	uint32_t monitors;
 	uint32_t views; /**< beside view 0 */
 	uint32_t remaps;
-	uint64_t restricted_pages; /**< whose rights are not what they were at create or set-up */
+	uint64_t restricted_pages; /**< with less than RWX, vmt_scripted_set_access left out */
 	uint64_t patched_bytes;    /**< written through the driver and not put back */
 	uint64_t own_pages;        /**< from alloc_gfn, not freed */
 	uint64_t lost_effects;     /**< answers that a too early detach lost */
