@@ -13,7 +13,8 @@
  *   -VMT_E_GONE          the domain is gone
  *
  * Addresses are what the space says: guest-virtual in a paging space, guest-physical in VMT_PHYS.
- * Ranges may cross pages; they may not wrap around the end of the address space.
+ * Ranges may cross pages; they may not wrap around the end of the address space
+ * (-VMT_E_INVALID).
  *
  * Translations are cached within one callback. The cache is emptied when a callback starts and by
  * each call that could change a translation (writes, remapping, view switches, page allocation). A
@@ -194,9 +195,9 @@ VMT_API int vmt_struct_get(struct vmt_session *s, const struct vmt_struct *st,
 
 /**
  * Read a C string of bytes into @buf, which is always ended with a NUL (@cap >= 1). Reads no page
- * past the one that holds the terminator. Returns the length without NUL. When no NUL comes within
- * @cap - 1 bytes, @buf holds those bytes and the result is -VMT_E_TRUNCATED. When a page fails
- * after some bytes came, the result is that failure and @buf holds what came before it.
+ * past the one that holds the terminator. Returns the length without NUL. When the string is longer
+ * than @cap - 1 bytes, @buf holds its first ones and the result is -VMT_E_TRUNCATED. When a page
+ * fails after some bytes came, the result is that failure and @buf holds what came before it.
  */
 VMT_API int vmt_read_str(struct vmt_session *s, struct vmt_space space, uint64_t addr, char *buf,
 			 size_t cap);
@@ -210,8 +211,8 @@ VMT_API int vmt_read_utf16(struct vmt_session *s, struct vmt_space space, uint64
 			   size_t max_units, char *buf, size_t cap);
 
 /**
- * Convert @nbytes of UTF-16LE (an odd last byte is ignored) to UTF-8 in @buf. Results as
- * vmt_read_utf16.
+ * Convert @nbytes of UTF-16LE (an odd last byte is ignored) to UTF-8 in @buf. A NUL among them is
+ * converted like any other character: the length was given. Results as vmt_read_utf16.
  */
 VMT_API int vmt_utf16_to_utf8(const void *units, size_t nbytes, char *buf, size_t cap);
 
