@@ -13,6 +13,7 @@
 #include <vmitape/handler.h>
 #include <vmitape/memory.h>
 #include <vmitape/registers.h>
+#include <vmitape/replay.h>
 #include <vmitape/run.h>
 #include <vmitape/session.h>
 #include <vmitape/types.h>
