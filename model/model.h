@@ -81,6 +81,13 @@ struct vmt_guest_ops {
 	int (*write)(void *ctx, vmt_gfn gfn, uint32_t offset, const void *buf, uint32_t len,
 		     struct vmt_error *err);
 
+	/**
+	 * Take back what write() put there, where read() could not tell what stood before. NULL:
+	 * such bytes stay, and vmt_model_reset says so.
+	 */
+	int (*unwrite)(void *ctx, vmt_gfn gfn, uint32_t offset, uint32_t len,
+		       struct vmt_error *err);
+
 	/** Put a zeroed page at @gfn, where none is. */
 	int (*add)(void *ctx, vmt_gfn gfn, struct vmt_error *err);
 
@@ -307,6 +314,9 @@ unsigned vmt_model_unsettled(const struct vmt_model *m);
  */
 int vmt_model_detach(struct vmt_model *m, struct vmt_error *err);
 
+/** How many deferred effects a detach has thrown away: registers, emulations, writes. */
+unsigned vmt_model_lost(const struct vmt_model *m);
+
 /* -------------------------------------------------------------------------------------------- */
 /* The guest side                                                                               */
 /* -------------------------------------------------------------------------------------------- */
@@ -315,7 +325,8 @@ int vmt_model_detach(struct vmt_model *m, struct vmt_error *err);
 enum vmt_guest {
 	/**
 	 * As without a monitor; perhaps the monitor was told. Where the call carries out an
-	 * instruction, it is done: registers and RIP are those after it.
+	 * instruction, it is done: registers and RIP are those after it. The vCPU may stand before
+	 * its next instruction all the same, when the ring is nearly full: ask vmt_model_runnable.
 	 */
 	VMT_GUEST_GOES_ON = 0,
 	/**
@@ -402,13 +413,17 @@ int vmt_model_vmexit(struct vmt_model *m, uint16_t vcpu, uint64_t reason, uint64
  */
 int vmt_model_retired(struct vmt_model *m, uint16_t vcpu, vmt_gfn gfn, struct vmt_error *err);
 
-/** The emulator cannot do the instruction at RIP. VMT_GUEST_FAULT here is #UD. */
+/**
+ * The emulator cannot do the instruction at RIP. VMT_GUEST_FAULT: nobody watches, and the guest gets
+ * #UD, which vmt_model_enter delivers.
+ */
 int vmt_model_unemulated(struct vmt_model *m, uint16_t vcpu, struct vmt_error *err);
 
 /**
  * Queue @ev as it is: a recorded event, or one that has no call here. Its vCPU stops with
  * VMT_EVENT_SYNC. vcpu, reason, flags, registers and fields are taken; the ticket is the model's.
- * VMT_EVENT_HAS_VIEW and the view are filled in unless @verbatim. @raw must live until the answer.
+ * Unless @verbatim, VMT_EVENT_HAS_VIEW and the view are filled in, and the registers too where none
+ * is known. @raw must live until the answer.
  */
 int vmt_model_post(struct vmt_model *m, const struct vmt_event *ev, bool verbatim,
 		   struct vmt_error *err);
@@ -422,6 +437,7 @@ enum vmt_entry_flag {
 	VMT_ENTRY_WRITE = 4, /**< a deferred CR or MSR write was carried out */
 	VMT_ENTRY_DELIVER = 8, /**< @deliver is to be delivered before the next instruction */
 	VMT_ENTRY_STEP = 16,   /**< stepping: no interrupt may come before the next instruction */
+	VMT_ENTRY_LOST = 32,   /**< an injection was dropped: something else was due already */
 };
 
 /** What took place when the vCPU was scheduled in. */
@@ -502,8 +518,8 @@ struct vmt_footprint_cursor {
 };
 
 /**
- * The next item, ordered by kind, then by view, vCPU, gfn, offset: 1 and @item, or 0 at the end.
- * The model must not change meanwhile.
+ * The next item, ordered by kind, then by vCPU, monitor, view, gfn, offset: 1 and @item, or 0 at
+ * the end. The model must not change meanwhile.
  */
 int vmt_footprint_next(const struct vmt_model *m, struct vmt_footprint_cursor *cursor,
 		       struct vmt_footprint *item);
