@@ -91,6 +91,9 @@ enum vmt_scripted_end {
 #define VMT_SCRIPTED_PAGES 256u
 #define VMT_SCRIPTED_RIP   UINT64_C(0x1000)
 
+/** Where a vCPU's program begins unless it says so: each in a page of its own. */
+#define VMT_SCRIPTED_RIP_OF(vcpu) (VMT_SCRIPTED_RIP + (uint64_t)(vcpu)*VMT_PAGE_SIZE)
+
 /** All zero is one vCPU under Xen 4.17 on VMX, 1 MiB of RAM, no paging. */
 struct vmt_scripted_config {
 	uint16_t vcpus;                /**< 0: 1 */
@@ -203,7 +206,7 @@ typedef int vmt_scripted_delivery_fn(struct vmt_driver *d, const struct vmt_deli
 				     void *arg);
 VMT_API int vmt_scripted_on_delivery(struct vmt_driver *d, vmt_scripted_delivery_fn *fn, void *arg);
 
-/** How many with @vector were delivered; -1: of any. */
+/** How many with @vector were delivered; -1: of any. The n-th, from 0, is valid until the next. */
 VMT_API size_t vmt_scripted_ndelivered(struct vmt_driver *d, int vector);
 VMT_API const struct vmt_delivered *vmt_scripted_delivered(struct vmt_driver *d, size_t n);
 
@@ -220,13 +223,13 @@ VMT_API const struct vmt_delivered *vmt_scripted_delivered(struct vmt_driver *d,
  * breakpoint and gives an int3; then the rights for its data; then the monitor of its kind; then
  * its effect; then a single-step event if one is due. One that runs to its end is followed by the
  * next of the program, wherever that stands. As on VMX, an instruction that leaves the guest by
- * itself (CPUID, VMCALL, I/O, a watched write of a CR or MSR) ends with no single-step event; the
- * next one does.
+ * itself (CPUID, VMCALL, I/O, most writes of CRs and MSRs) ends with no single-step event; the next
+ * one does.
  *
  * RIP is real. Where a response or a delivery has moved RIP, the vCPU goes on at the instruction of
  * its program that stands there: the nearest after the last one executed, else the first. None is a
  * script error that names vCPU and RIP (a skip by a wrong length, or the reinjection of a
- * breakpoint that the handler itself planted).
+ * breakpoint that the handler itself planted in a longer instruction).
  *
  * Exceptions that are delivered to the guest are counted; its handler for them is the function of
  * vmt_scripted_on_delivery(). A page fault or #GP of an instruction of the script, which would
@@ -262,9 +265,8 @@ enum vmt_step_kind {
 	 * VMT_INT_PRIV_SW_EXCEPTION: ICEBP, RIP is at it.
 	 */
 	VMT_STEP_DEBUG = 12,
-	/** @what: exit reason; @value: qualification. As on Xen it comes again until RIP moves. */
-	VMT_STEP_VMEXIT = 13,
-	VMT_STEP_JUMP = 14, /**< to @addr */
+	VMT_STEP_VMEXIT = 13, /**< @what: exit reason; @value: qualification */
+	VMT_STEP_JUMP = 14,   /**< to @addr */
 
 	/* The world. */
 	VMT_STEP_POKE = 64, /**< memory changes from outside: @bytes, @len at gpa @addr */
@@ -292,7 +294,7 @@ struct vmt_step {
 	uint16_t kind; /**< enum vmt_step_kind */
 	uint16_t vcpu;
 	uint32_t length; /**< of the instruction, bytes; 0: as it is usually encoded */
-	uint64_t rip;    /**< 0: behind the one before; the first: VMT_SCRIPTED_RIP */
+	uint64_t rip;    /**< 0: behind the one before; a vCPU's first: VMT_SCRIPTED_RIP_OF(vcpu) */
 	uint64_t addr;
 	uint64_t value;
 	uint32_t what;
