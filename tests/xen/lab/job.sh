@@ -130,7 +130,7 @@ job_deliver() {
 # job_run CMD ARG...: restores the snapshot, runs the command, returns its exit status.
 # 124: it did not end within the time; 125: the lab failed.
 job_run() {
-	local dir status=0 start limit
+	local dir status=0 start limit pid
 	start=$(now)
 	# dom0 ends the command itself, by its own clock; this is for a machine that hangs.
 	limit=$((2 * JOB_TIMEOUT + 30))
@@ -145,8 +145,13 @@ job_run() {
 	job_pack "$dir" "$@"
 	machine_clone "$SNAPSHOT/snap" "$dir" "${JOB_SHELL:+$(tty)}"
 	job_write_disk "$dir"
+	# In the background, so that a signal to this shell ends the machine too.
 	timeout --foreground -k 2 "$limit" nice -n 10 \
-		"$BOCHS/bochs" -q -r "$dir/snap" >"$dir/bochs.out" 2>&1 </dev/null || status=$?
+		"$BOCHS/bochs" -q -r "$dir/snap" >"$dir/bochs.out" 2>&1 </dev/null &
+	pid=$!
+	trap 'kill "$pid" 2>/dev/null; exit 143' TERM INT HUP
+	wait "$pid" || status=$?
+	trap - TERM INT HUP
 	if [[ -n $JOB_SHELL ]]; then
 		return 0
 	fi
