@@ -14,21 +14,13 @@
 #include <vmitape/session.h>
 
 #include "flat-driver.h"
+#include "flat-test.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 #define DATA         FLAT_FIRST_DATA
 #define AT           ((uint64_t)DATA << VMT_PAGE_SHIFT)
 #define END          (AT + VMT_PAGE_SIZE) /* of the first data page */
-
-#define IN_SESSION(name)                                                       \
-	static void name##_body(struct vmt_session *s, struct flat_driver *f); \
-	static void name(void **state)                                         \
-	{                                                                      \
-		(void)state;                                                   \
-		flat_run(name##_body);                                         \
-	}                                                                      \
-	static void name##_body(struct vmt_session *s, struct flat_driver *f)
 
 static uint8_t *byte_at(struct flat_driver *f, uint64_t addr)
 {
@@ -44,7 +36,7 @@ static void put(struct flat_driver *f, uint64_t addr, const void *bytes, size_t 
 /* C strings                                                                                    */
 /* -------------------------------------------------------------------------------------------- */
 
-IN_SESSION(a_string_is_read_up_to_its_nul)
+FLAT_TEST(a_string_is_read_up_to_its_nul)
 {
 	char buf[64];
 
@@ -55,7 +47,7 @@ IN_SESSION(a_string_is_read_up_to_its_nul)
 	assert_string_equal(buf, "");
 }
 
-IN_SESSION(a_string_that_just_fits_is_whole_and_one_byte_more_is_too_long)
+FLAT_TEST(a_string_that_just_fits_is_whole_and_one_byte_more_is_too_long)
 {
 	char buf[8];
 
@@ -73,7 +65,7 @@ IN_SESSION(a_string_that_just_fits_is_whole_and_one_byte_more_is_too_long)
 	assert_int_equal(vmt_read_str(s, VMT_PHYS, AT, NULL, 0), -VMT_E_INVALID);
 }
 
-IN_SESSION(a_string_may_cross_pages)
+FLAT_TEST(a_string_may_cross_pages)
 {
 	static char buf[3 * VMT_PAGE_SIZE];
 	size_t len = (size_t)2 * VMT_PAGE_SIZE + 100;
@@ -87,7 +79,7 @@ IN_SESSION(a_string_may_cross_pages)
 	assert_int_equal(strlen(buf), len - 1);
 }
 
-IN_SESSION(the_page_after_the_terminator_is_not_touched)
+FLAT_TEST(the_page_after_the_terminator_is_not_touched)
 {
 	char buf[512];
 
@@ -100,7 +92,7 @@ IN_SESSION(the_page_after_the_terminator_is_not_touched)
 	assert_false(f->read_pages & (UINT64_C(1) << (DATA + 1)));
 }
 
-IN_SESSION(a_page_that_fails_leaves_what_came_before)
+FLAT_TEST(a_page_that_fails_leaves_what_came_before)
 {
 	char buf[512];
 
@@ -118,7 +110,7 @@ IN_SESSION(a_page_that_fails_leaves_what_came_before)
 	assert_int_equal(strlen(buf), 9);
 }
 
-IN_SESSION(a_string_does_not_wrap_around)
+FLAT_TEST(a_string_does_not_wrap_around)
 {
 	struct vmt_space space = flat_space();
 	char buf[512];
@@ -263,7 +255,7 @@ static void nothing_is_stored_after_a_character_that_did_not_fit(void **state)
 	assert_string_equal(buf, "a");
 }
 
-IN_SESSION(a_utf16_string_is_read_up_to_its_nul_at_any_place)
+FLAT_TEST(a_utf16_string_is_read_up_to_its_nul_at_any_place)
 {
 	char buf[32];
 
@@ -278,7 +270,7 @@ IN_SESSION(a_utf16_string_is_read_up_to_its_nul_at_any_place)
 		}
 }
 
-IN_SESSION(the_page_after_a_utf16_terminator_is_not_touched)
+FLAT_TEST(the_page_after_a_utf16_terminator_is_not_touched)
 {
 	static const uint16_t units[] = {'a', 'b', 0};
 	char buf[32];
@@ -295,7 +287,7 @@ IN_SESSION(the_page_after_a_utf16_terminator_is_not_touched)
 	assert_string_equal(buf, "ab");
 }
 
-IN_SESSION(a_failing_page_leaves_the_characters_before_it_and_no_half_pair)
+FLAT_TEST(a_failing_page_leaves_the_characters_before_it_and_no_half_pair)
 {
 	static const uint16_t units[] = {'a', 0x20ac, 0xd83d};
 	char buf[32];
@@ -309,7 +301,7 @@ IN_SESSION(a_failing_page_leaves_the_characters_before_it_and_no_half_pair)
 	assert_string_equal(buf, "");
 }
 
-IN_SESSION(no_more_units_are_read_than_allowed)
+FLAT_TEST(no_more_units_are_read_than_allowed)
 {
 	static const uint16_t units[] = {'a', 0xd83d, 0xde00, 'b'};
 	char buf[32];
@@ -330,7 +322,7 @@ IN_SESSION(no_more_units_are_read_than_allowed)
 	assert_int_equal(vmt_read_utf16(s, VMT_PHYS, END, 1, NULL, 0), -VMT_E_INVALID);
 }
 
-IN_SESSION(a_utf16_string_that_just_fits_is_whole)
+FLAT_TEST(a_utf16_string_that_just_fits_is_whole)
 {
 	static const uint16_t units[] = {'a', 0x20ac, 0};
 	char buf[8];
@@ -347,7 +339,7 @@ IN_SESSION(a_utf16_string_that_just_fits_is_whole)
 	assert_string_equal(buf, "");
 }
 
-IN_SESSION(a_utf16_string_may_be_longer_than_a_page)
+FLAT_TEST(a_utf16_string_may_be_longer_than_a_page)
 {
 	static char buf[3 * VMT_PAGE_SIZE];
 	uint64_t at = AT + 1;
