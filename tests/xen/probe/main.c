@@ -16,7 +16,8 @@ static const struct check *const tables[] = {
 	checks_steps, checks_views,     checks_control,    checks_fatal,
 };
 
-static void add_text(struct probe *p, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void add_text(struct probe *p, const char *format,
+							   va_list arguments)
 {
 	size_t room = sizeof(p->text) - p->length;
 	int added = vsnprintf(p->text + p->length, room, format, arguments);
