@@ -47,7 +47,7 @@ struct mode {
 static const struct mode modes[] = {
 	[VMT_PAGING_32] = {2, 4, 32, false, BITS(31, 12), {
 		[2] = {22, 10, .large = true},
-		[1] = {12, 10},
+		[1] = {12, 10, .large = false},
 	}},
 	[VMT_PAGING_PAE] = {3, 8, 32, false, BITS(31, 5), {
 		[3] = {30, 2, .no_rights = true, .reserved = PAE_PDPTE},
@@ -58,14 +58,14 @@ static const struct mode modes[] = {
 		[4] = {39, 9, .reserved = PS},
 		[3] = {30, 9, .large = true},
 		[2] = {21, 9, .large = true},
-		[1] = {12, 9},
+		[1] = {12, 9, .large = false},
 	}},
 	[VMT_PAGING_5] = {5, 8, 57, true, ADDRESS, {
 		[5] = {48, 9, .reserved = PS},
 		[4] = {39, 9, .reserved = PS},
 		[3] = {30, 9, .large = true},
 		[2] = {21, 9, .large = true},
-		[1] = {12, 9},
+		[1] = {12, 9, .large = false},
 	}},
 };
 /* clang-format on */

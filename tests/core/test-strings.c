@@ -214,7 +214,7 @@ static void units_need_not_be_aligned(void **state)
 	char buf[8];
 
 	(void)state;
-	assert_int_equal(vmt_utf16_to_utf8("#a\0b\0" + 1, 4, buf, sizeof(buf)), 2);
+	assert_int_equal(vmt_utf16_to_utf8(&"#a\0b\0"[1], 4, buf, sizeof(buf)), 2);
 	assert_string_equal(buf, "ab");
 }
 
