@@ -6,6 +6,7 @@
 
 #include <vmitape/run.h>
 
+#include "record.h"
 #include "session-private.h"
 
 static const char *const callback_names[] = {
@@ -130,25 +131,19 @@ bool vmt_session_declares(const struct vmt_session *s, const struct vmt_schema *
 static int take_output(struct vmt_session *s, int r)
 {
 	const struct vmt_schema *schema = vmt_record_schema(s->output);
+	const struct vmt_error *refused = vmt_record_error(s->output);
 
-	if (r > 0 && (!schema || vmt_session_declares(s, schema)))
-		return 1;
-	if (r > 0) {
-		vmt_error_set(&s->err, VMT_E_INVALID, "vmt_output",
-			      "the schema '%s' is not among those that the handler declared",
-			      schema->name);
-		r = -VMT_E_INVALID;
+	if (refused->status != VMT_OK) {
+		s->err = *refused;
+		r = -refused->status;
+	} else if (r > 0 && schema && !vmt_session_declares(s, schema)) {
+		r = vmt_error_set(&s->err, VMT_E_INVALID, "vmt_output",
+				  "the schema '%s' is not among those that the handler declared",
+				  schema->name);
 	}
-	if (schema) {
-		struct vmt_record *empty = vmt_record_create();
-
-		if (!empty)
-			return vmt_error_set(&s->err, VMT_E_NO_MEMORY, "poll",
-					     "no memory for an output record");
-		vmt_record_destroy(s->output);
-		s->output = empty;
-	}
-	return r;
+	if (r <= 0)
+		vmt_record_clear(s->output);
+	return r > 0 ? 1 : r;
 }
 
 int vmt_session_call_poll(struct vmt_session *s)

@@ -129,8 +129,11 @@ struct vmt_memory_access {
 };
 
 /**
- * Event registers are those before the write. Whether the register has its new value yet: docs of
- * vmt_deny_enable.
+ * The event's registers are those before the write, RIP at the instruction. On Xen the write is done
+ * and the vCPU's RIP is past it when the event is seen (the write waits with vmt_deny_enable): so a
+ * response whose registers have the event's RIP executes the write a second time. Add the
+ * instruction's length, 3 for MOV to a control register. The same holds for VMT_EVENT_WRITE_MSR
+ * (WRMSR: 2) and VMT_EVENT_HYPERCALL (3). Observed: tests/xen/probe/FACTS.md.
  */
 struct vmt_write_cr {
 	uint32_t cr; /**< enum vmt_cr */
