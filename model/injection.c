@@ -65,6 +65,19 @@ int vmt_injection_check(const struct vmt_model *m, const struct vmt_interrupt *i
 	return check_error_code(in, err);
 }
 
+/* An answer that is stored will inject at commit. */
+static bool reinjection_stored(const struct vmt_model *m, uint16_t vcpu)
+{
+	for (unsigned i = 0; i < VMT_RING_SLOTS; i++) {
+		const struct vmt_slot *slot = &m->slots[i];
+
+		if (slot->state == VMT_SLOT_ANSWERED && slot->event.vcpu == vcpu &&
+		    slot->answer.action == VMT_REINJECT)
+			return true;
+	}
+	return false;
+}
+
 int vmt_model_inject(struct vmt_model *m, uint16_t vcpu, const struct vmt_interrupt *interrupt,
 		     struct vmt_error *err)
 {
@@ -77,7 +90,7 @@ int vmt_model_inject(struct vmt_model *m, uint16_t vcpu, const struct vmt_interr
 		r = vmt_injection_check(m, interrupt, err);
 	if (r < 0)
 		return r;
-	if (v->injecting)
+	if (v->injecting || reinjection_stored(m, vcpu))
 		return vmt_error_set(
 			err, VMT_E_BUSY, NULL,
 			"another injection waits for vCPU %u already; let it run first", vcpu);
@@ -96,6 +109,8 @@ void vmt_raise(struct vmt_model *m, uint16_t vcpu, const struct vmt_interrupt *i
 
 	if (in->type == VMT_INT_HW_EXCEPTION && in->vector == PAGE_FAULT)
 		v->regs.cr2 = in->extra;
+	if (in->error_code != VMT_NO_ERROR_CODE)
+		v->last_error_code = in->error_code;
 	twice = v->due &&
 		(((old & CONTRIBUTORY) && (new &CONTRIBUTORY)) ||
 		 ((old & (1u << PAGE_FAULT)) && (new &(CONTRIBUTORY | (1u << PAGE_FAULT)))));

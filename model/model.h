@@ -174,8 +174,8 @@ int vmt_model_pending(const struct vmt_model *m, uint32_t *n);
 int vmt_model_next(struct vmt_model *m, struct vmt_event *ev, struct vmt_error *err);
 
 /**
- * Store the response to an event that was taken. What Xen would ignore, or do in part, is refused,
- * nothing is stored and the event is still to be answered:
+ * Store the response to an event that was taken. What Xen would ignore, or do in part, as things
+ * stand, is refused; nothing is stored then and the event is still to be answered:
  *
  *  - a response other than continue to an asynchronous event: Xen looks at a response's flags only
  *    while the vCPU is paused for an event (vm_event_resume). -VMT_E_NOT_SUPPORTED
@@ -197,7 +197,7 @@ int vmt_model_next(struct vmt_model *m, struct vmt_event *ev, struct vmt_error *
  * Stepping has a wanted and an actual state; Xen's toggle is sent only where they differ.
  * VMT_SINGLESTEP wants it; on a step event every other action ends it; elsewhere it stays. On Xen
  * 4.17 and 4.18 a fast step needs the single-step monitor: the model switches it on itself, and it
- * shows nowhere but in Xen (vmi.md 2.7 row 2).
+ * shows nowhere but in Xen (410ef33439 mended that in 4.19).
  */
 int vmt_model_answer(struct vmt_model *m, const struct vmt_event *ev,
 		     const struct vmt_response *rsp, struct vmt_error *err);
@@ -210,7 +210,13 @@ int vmt_model_answer(struct vmt_model *m, const struct vmt_event *ev,
  */
 int vmt_model_commit(struct vmt_model *m, struct vmt_error *err);
 
-/** Switch a monitor on or off. On when on, off when off: -VMT_E_EXISTS, as Xen says EEXIST. */
+/**
+ * Switch a monitor on or off. On when on, off when off: -VMT_E_EXISTS, as Xen says EEXIST. An MSR
+ * that Xen cannot watch: -VMT_E_INVALID. VMT_MONITOR_ASYNC where Xen has no such form, or with
+ * deferred writes: -VMT_E_NOT_SUPPORTED. Deferred writes cannot be switched off before a detach:
+ * -VMT_E_NOT_SUPPORTED; vmt_model_reset takes them out of the footprint. When the
+ * single-step monitor goes, stepping ends on all vCPUs.
+ */
 int vmt_model_monitor(struct vmt_model *m, const struct vmt_monitor *monitor, bool on,
 		      struct vmt_error *err);
 
@@ -247,17 +253,24 @@ int vmt_model_get_access(struct vmt_model *m, vmt_view view, vmt_gfn gfn, struct
 			 struct vmt_error *err);
 
 /**
- * Set rights. Holes in the range are passed over without an error, as Xen does. Rights set in view
+ * Set rights. VMT_W without VMT_R is -VMT_E_NOT_SUPPORTED: with EPT it would crash the domain.
+ * VMT_ACCESS_IGNORE_WALKS needs Xen 4.20 and its CPU (VMT_CAP_IGNORE_WALKS). Holes in the range are passed over without an error, as Xen does. Rights set in view
  * 0 are copied, with view 0's mapping, over each view's entry that exists
  * (p2m_altp2m_propagate_change).
  */
 int vmt_model_set_access(struct vmt_model *m, vmt_view view, vmt_gfn gfn, uint64_t count,
 			 struct vmt_access access, uint64_t *done, struct vmt_error *err);
 
-/** Make a view: the lowest free number. No number free: -VMT_E_LIMIT. */
+/**
+ * Make a view: the lowest free number. No number free: -VMT_E_LIMIT. On Xen 4.17 and 4.18 default
+ * rights other than VMT_RWX do not hold and are -VMT_E_NOT_SUPPORTED (7e5b662b28).
+ */
 int vmt_model_create_view(struct vmt_model *m, struct vmt_access access, vmt_view *view,
 			  struct vmt_error *err);
-/** View 0: -VMT_E_INVALID; unknown: -VMT_E_NOT_FOUND; with a vCPU in it: -VMT_E_BUSY. */
+/**
+ * View 0: -VMT_E_INVALID; unknown: -VMT_E_NOT_FOUND; with a vCPU in it, or with a stored answer that
+ * leads to it: -VMT_E_BUSY.
+ */
 int vmt_model_destroy_view(struct vmt_model *m, vmt_view view, struct vmt_error *err);
 /** All vCPUs go to @view at once, stopped ones too. */
 int vmt_model_switch_view(struct vmt_model *m, vmt_view view, struct vmt_error *err);

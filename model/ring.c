@@ -116,12 +116,15 @@ int vmt_ring_post(struct vmt_model *m, uint16_t vcpu, const struct vmt_event *ev
 {
 	struct vmt_vcpu_state *v = &m->vcpus[vcpu];
 
+	if (v->waiting)
+		return VMT_GUEST_STOPPED; /* it sleeps, and causes nothing */
 	if (!m->ring) {
 		vmt_rest_do(m, vcpu, rest, false);
 		return VMT_GUEST_GOES_ON;
 	}
 	if (vmt_ring_free_slots(m) == 0) {
 		v->waiting = true;
+		v->blocked = false; /* one sleep is enough */
 		v->waiting_verbatim = verbatim;
 		v->waiting_event = *ev;
 		v->waiting_rest = *rest;

@@ -104,7 +104,8 @@ struct vmt_vcpu_state {
 	struct vmt_interrupt inject;
 	bool due; /**< the event of the next VM entry */
 	struct vmt_interrupt due_interrupt;
-	bool vmexit_told; /**< the exit at hand was reported already */
+	uint32_t last_error_code; /**< VM_ENTRY_EXCEPTION_ERROR_CODE, which keeps its value */
+	bool vmexit_told;         /**< the exit at hand was reported already */
 };
 
 /* ---- monitors (monitors.c) ---- */

@@ -92,7 +92,7 @@ void vmt_step_apply(struct vmt_model *m, const struct vmt_slot *slot)
 		return;
 	}
 	if (action == VMT_SINGLESTEP)
-		v->wants_step = true;
+		v->wants_step = m->monitors.on[VMT_MONITOR_SINGLESTEP];
 	else if (slot->event.reason == VMT_EVENT_SINGLESTEP)
 		v->wants_step = false;
 	else

@@ -90,6 +90,22 @@ int vmt_model_create_view(struct vmt_model *m, struct vmt_access access, vmt_vie
 		m->nviews, m->xen->max_views > m->nviews ? " (altp2m_count configures more)" : "");
 }
 
+/* Does an answer that is stored lead into @view, or back to it after a fast step? */
+static bool answer_leads_to(const struct vmt_model *m, vmt_view view)
+{
+	for (unsigned i = 0; i < VMT_RING_SLOTS; i++) {
+		const struct vmt_slot *slot = &m->slots[i];
+
+		if (slot->state != VMT_SLOT_ANSWERED)
+			continue;
+		if ((slot->answer.flags & VMT_RSP_VIEW) && slot->answer.view == view)
+			return true;
+		if (slot->answer.action == VMT_FAST_SINGLESTEP && slot->event.view == view)
+			return true;
+	}
+	return false;
+}
+
 int vmt_model_destroy_view(struct vmt_model *m, vmt_view view, struct vmt_error *err)
 {
 	int r = vmt_ring_need(m, err);
@@ -102,6 +118,9 @@ int vmt_model_destroy_view(struct vmt_model *m, vmt_view view, struct vmt_error 
 	r = vmt_view_need(m, view, err);
 	if (r < 0)
 		return r;
+	if (answer_leads_to(m, view))
+		return vmt_error_set(err, VMT_E_BUSY, NULL,
+				     "an answer that waits for commit leads to view %u", view);
 	for (uint16_t i = 0; i < m->nvcpus; i++) {
 		if (m->vcpus[i].view == view)
 			return vmt_error_set(err, VMT_E_BUSY, NULL,

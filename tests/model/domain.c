@@ -133,32 +133,45 @@ static const struct vmt_guest_ops guest_ops = {
 /* The domain                                                                                   */
 /* -------------------------------------------------------------------------------------------- */
 
-struct domain *domain_new(unsigned minor, uint32_t vendor, uint16_t vcpus, uint32_t flags)
+struct domain *domain_from(const struct vmt_model_config *wanted, struct vmt_error *err)
 {
-	struct vmt_model_config config = {
-		.xen = vmt_xen_version_find(4, minor),
-		.vendor = vendor,
-		.flags = flags,
-		.vcpus = vcpus,
-		.max_gfn = 0x3ff,
-		.guest = &guest_ops,
-	};
+	struct vmt_model_config config = *wanted;
 	struct domain *d = calloc(1, sizeof(*d));
 
 	assert_non_null(d);
-	assert_non_null(config.xen);
 	d->pages = calloc(PAGES, sizeof(*d->pages));
 	assert_non_null(d->pages);
 	for (unsigned i = 0; i <= 0x3ff; i++) {
 		d->there[i] = true;
 		memset(d->pages[i], (int)(i & 0xff), VMT_PAGE_SIZE);
 	}
+	config.max_gfn = 0x3ff;
+	config.guest = &guest_ops;
 	config.guest_ctx = d;
-	assert_int_equal(vmt_model_create(&config, &d->model, &d->err), 0);
-	for (uint16_t i = 0; i < vcpus; i++) {
+	if (vmt_model_create(&config, &d->model, err) < 0) {
+		domain_free(d);
+		return NULL;
+	}
+	for (uint16_t i = 0; i < config.vcpus; i++) {
 		regs_of(d, i)->gprs.rip = 0x1000;
 		regs_of(d, i)->cr3 = 0x5000;
 	}
+	return d;
+}
+
+struct domain *domain_new(unsigned minor, uint32_t vendor, uint16_t vcpus, uint32_t flags)
+{
+	const struct vmt_model_config config = {
+		.xen = vmt_xen_version_find(4, minor),
+		.vendor = vendor,
+		.flags = flags,
+		.vcpus = vcpus,
+	};
+	struct vmt_error err = {0};
+	struct domain *d = domain_from(&config, &err);
+
+	assert_non_null(config.xen);
+	assert_non_null(d);
 	return d;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What Xen really does with a response: one test per row of the reference's table of facts (vmi.md
- * section 2.6). The row's words stand above each test, with Xen's file and function where the row was
- * inferred.
+ * What Xen really does with a response: each row of the table of facts has its tests, and its words
+ * stand above them; with Xen's file and function where the row was inferred by reading. Names in
+ * brackets are the checks of tests/xen/probe that saw the same on real Xen 4.17.7.
  */
 #include "domain.h"
 
@@ -18,6 +18,7 @@ static struct vmt_gprs gprs_with(const struct vmt_event *ev, uint64_t rax, uint6
 /*
  * apply order: "emulate_check, DENY, singlestep, altp2m switch, SET_REGISTERS, NEXT_INTERRUPT,
  * unpause; all only if vm_event_pause_count>0; wrong version => response dropped"
+ * [memory-emulate-registers, answer-unasked, answer-version]
  */
 static void row_apply_order_emulation_is_checked_in_the_view_before_the_switch(void **state)
 {
@@ -82,7 +83,7 @@ static void row_apply_order_a_response_to_no_event_is_refused(void **state)
 	domain_free(d);
 }
 
-/* SET_REGISTERS: "16 GPR, rflags, rip only" */
+/* SET_REGISTERS: "16 GPR, rflags, rip only" [set-registers] */
 static void row_set_registers_sets_16_gprs_rflags_and_rip_only(void **state)
 {
 	struct domain *d = domain_simple(17);
@@ -106,7 +107,8 @@ static void row_set_registers_sets_16_gprs_rflags_and_rip_only(void **state)
 
 /*
  * EMULATE: "honoured for MEM_ACCESS only while the access still violates; SOFTWARE_BREAKPOINT only
- * with SET_EMUL_INSN_DATA; DESCRIPTOR_ACCESS; otherwise ignored"
+ * with SET_EMUL_INSN_DATA; DESCRIPTOR_ACCESS; otherwise ignored" [memory-emulate,
+ * memory-emulate-lifted, memory-emulate-other, int3-emulate, int3-emulate-bytes, emulate-ignored]
  */
 static void row_emulate_of_a_memory_access_only_while_it_still_violates(void **state)
 {
@@ -180,7 +182,7 @@ static void row_emulate_of_a_descriptor_access_and_of_nothing_else(void **state)
 /*
  * TOGGLE vs FAST: "if both are set TOGGLE wins, FAST is ignored => FastSinglestep answered to a
  * Singlestep event only switches stepping off and leaves the vCPU in response.view". Here it is done
- * rightly: without the toggle.
+ * rightly: without the toggle. [fast-and-toggle, fast-and-toggle-on-step, fast-on-step]
  */
 static void row_toggle_vs_fast_a_fast_step_answers_a_step_event_rightly(void **state)
 {
@@ -213,7 +215,7 @@ static void row_toggle_vs_fast_a_fast_step_answers_a_step_event_rightly(void **s
 
 /*
  * FAST: "single_step on; at the next MTF: switch to p2midx, step off, no event; p2midx>=nr_altp2m
- * ignored"
+ * ignored" [fast, fast-no-view, fast-dead-view]
  */
 static void row_fast_steps_once_in_the_view_and_goes_back_without_an_event(void **state)
 {
@@ -262,7 +264,8 @@ static void row_fast_a_view_that_is_gone_by_then_is_not_gone_back_to(void **stat
 
 /*
  * DENY: "cancels the deferred write for MSR, CR0, CR3, CR4 (not XCR0) - but writes are deferred only
- * if control_register_values is set by XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS"
+ * if control_register_values is set by XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS" [deny-cr0, deny-cr3,
+ * deny-cr4, deny-msr, deny-xcr0, deny-not-deferred]
  */
 static void row_deny_cancels_the_deferred_write_of_cr0_cr3_cr4_and_msrs(void **state)
 {
@@ -321,6 +324,7 @@ static void row_deny_is_refused_where_xen_would_ignore_it(void **state)
  * is applied right after queuing, i.e. before the handler runs: event.cr3=old, registers(vcpu).cr3=new
  * [I]". Read in xen/arch/x86/hvm/hvm.c: hvm_set_cr3, hvm_msr_write_intercept; the event's registers
  * in xen/common/monitor.c: monitor_traps, which calls vm_event_fill_regs before it queues.
+ * [cr3-timing, cr3-timing-deferred, msr-timing]
  */
 static void row_write_timing_without_deferred_writes_the_write_has_happened(void **state)
 {
@@ -366,7 +370,7 @@ static void row_write_timing_with_deferred_writes_it_waits_for_the_vcpu(void **s
 
 /*
  * INT3: "RIP at the INT3, not delivered; Continue without RIP change or reinject => same event
- * again"
+ * again" [int3-continue]
  */
 static void row_int3_continue_without_a_change_gives_the_same_event_again(void **state)
 {
@@ -413,7 +417,7 @@ static void row_int3_reinject_delivers_it_to_the_guest(void **state)
 
 /*
  * CPUID: "regs already hold the result, RIP not advanced; handler must set RIP+=ilen, else endless
- * loop"
+ * loop" [kind-cpuid, cpuid-continue]
  */
 static void row_cpuid_registers_hold_the_result_and_rip_has_not_moved(void **state)
 {
@@ -486,6 +490,7 @@ static void row_io_is_sent_instead_of_the_access(void **state)
  * Read in xen/common/monitor.c: monitor_guest_request, which returns after queuing; hvm/hypercall.c:
  * hvm_hypercall, which then stores the result; vmx/vmx.c: EXIT_REASON_VMCALL, update_guest_eip; and
  * hvm/vm_event.c: hvm_vm_event_set_registers, at the next schedule-in.
+ * [kind-guest-request, request-continue, request-registers, request-registers-moved]
  */
 static void row_guest_request_completes_before_the_answer(void **state)
 {
@@ -518,7 +523,7 @@ static void row_guest_request_completes_before_the_answer(void **state)
 	domain_free(d);
 }
 
-/* MEM_ACCESS Continue: "if access is not lifted and view not switched, the fault repeats" */
+/* MEM_ACCESS Continue: "if access is not lifted and view not switched, the fault repeats" [memory-continue] */
 static void row_memory_access_continue_the_fault_repeats(void **state)
 {
 	struct domain *d = domain_simple(17);
@@ -545,7 +550,7 @@ static void row_memory_access_continue_the_fault_repeats(void **state)
 	domain_free(d);
 }
 
-/* Singlestep event: "RIP = next instruction" */
+/* Singlestep event: "RIP = next instruction" [kind-singlestep] */
 static void row_singlestep_event_rip_is_at_the_next_instruction(void **state)
 {
 	struct domain *d = domain_simple(17);
@@ -570,7 +575,7 @@ static void row_singlestep_event_rip_is_at_the_next_instruction(void **state)
 
 /*
  * onchangeonly: "events with new==old are suppressed". For CRs they are in any case: the mask test
- * of hvm_monitor_cr, seen on real Xen.
+ * of hvm_monitor_cr. [cr3-equal, msr-registers]
  */
 static void row_onchangeonly_suppresses_equal_values(void **state)
 {
