@@ -41,8 +41,8 @@ struct domain {
 
 /** Xen 4.@minor on @vendor; pages 0 to 0x3ff are there; @vcpus vCPUs with RIP 0x1000. */
 struct domain *domain_new(unsigned minor, uint32_t vendor, uint16_t vcpus, uint32_t flags);
-/** As @config says; its guest ops and max_gfn are filled in. NULL: refused, with *@err. */
-struct domain *domain_from(const struct vmt_model_config *config, struct vmt_error *err);
+/** As @wanted says; its guest ops and max_gfn are filled in. NULL: refused, with *@err. */
+struct domain *domain_from(const struct vmt_model_config *wanted, struct vmt_error *err);
 /** The same, with one vCPU on VMX. */
 struct domain *domain_simple(unsigned minor);
 void domain_free(struct domain *d);
