@@ -366,6 +366,16 @@ VMT_API int vmt_scripted_play(struct vmt_driver *d, const struct vmt_step *steps
 /** Have all steps been done? */
 VMT_API bool vmt_scripted_done(struct vmt_driver *d);
 
+/**
+ * Make a scripted domain from a text: its set-up and its script, a step in a line. The grammar is
+ * docs/scenario.md. @name is for messages, which tell the line.
+ */
+VMT_API int vmt_scenario_parse(const char *name, const char *text, size_t len,
+			       struct vmt_driver **d, struct vmt_error *err);
+
+/** The same from a file. */
+VMT_API int vmt_scenario_open(const char *path, struct vmt_driver **d, struct vmt_error *err);
+
 /* -------------------------------------------------------------------------------------------- */
 /* What is left                                                                                 */
 /* -------------------------------------------------------------------------------------------- */
