@@ -18,7 +18,7 @@
 #define WORDS_MAX    12u
 #define LINE_MAX     1024u
 #define SCENARIO_MAX (1u << 20)
-#define STEPS_MAX    (4u << 20)
+#define STEPS_MAX    (1u << 20)
 
 struct scenario {
 	const char *name;

@@ -265,7 +265,7 @@ static void what_is_wrong_is_told_with_its_line(void **state)
 
 static void too_many_steps_are_refused(void **state)
 {
-	static const char text[] = "repeat 4000000\n0 at=0x1000 nop\n0 jump 0x1000\nend\n";
+	static const char text[] = "repeat 600000\n0 at=0x1000 nop\n0 jump 0x1000\nend\n";
 	struct vmt_driver *d;
 	struct vmt_error err = {0};
 
