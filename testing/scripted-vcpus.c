@@ -43,11 +43,12 @@ int vmt_scripted_set_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn,
 {
 	struct vmt_scripted *s = vmt_scripted_of(d);
 	struct vmt_scripted_rights *rights;
+	uint64_t done;
 	int r;
 
 	if (!s)
 		return -VMT_E_INVALID;
-	r = vmt_model_set_access(s->model, view, gfn, 1, access, NULL, &d->err);
+	r = vmt_model_set_access(s->model, view, gfn, 1, access, &done, &d->err);
 	if (r < 0)
 		return r;
 	rights = realloc(s->rights, (s->nrights + 1) * sizeof(*rights));

@@ -20,9 +20,6 @@
 /** How often the eventfd is looked at while the guest runs, in turns. */
 #define LOOK_EVERY 1024u
 
-/** How long, in real time, another thread has for a stop when nothing else can happen. */
-#define STOP_WAIT_MS 10000
-
 /* What a wait is after. */
 struct waiting {
 	struct vmt_wait *wait;
@@ -71,17 +68,17 @@ static int nothing_will_happen(struct vmt_scripted *s, struct waiting *w)
 	int n;
 
 	do
-		n = poll(&fd, 1, STOP_WAIT_MS);
+		n = poll(&fd, 1, s->stop_wait_ms);
 	while (n < 0 && errno == EINTR);
 	if (take_stop(s))
 		return over(w, VMT_WAIT_STOPPED);
 	vmt_error_set(&s->failed, VMT_E_WRONG_PLACE, "wait",
-		      "the wait has no timeout, and nothing will happen: %s; for %d seconds no "
+		      "the wait has no timeout, and nothing will happen: %s; for %d ms no "
 		      "other thread asked for a stop",
 		      vmt_scripted_done(&s->driver) ? "the script is at its end"
 						    : "the domain is paused, or events of it were "
 						      "not answered and committed",
-		      STOP_WAIT_MS / 1000);
+		      s->stop_wait_ms);
 	s->driver.err = s->failed;
 	return -VMT_E_WRONG_PLACE;
 }

@@ -13,7 +13,9 @@
 #include "scripted.h"
 
 /** What an answered event counts for vmt_overhead, ns. */
-#define OVERHEAD_NS 1000u
+#define OVERHEAD_NS  1000u
+
+#define STOP_WAIT_MS 10000
 
 static struct vmt_scripted *of(struct vmt_driver *d)
 {
@@ -380,6 +382,7 @@ int vmt_scripted_create(const struct vmt_scripted_config *config, struct vmt_dri
 				     "no memory for a domain");
 	s->driver.ops = &ops;
 	s->stop_fd = -1;
+	s->stop_wait_ms = STOP_WAIT_MS;
 	s->border = VMT_SCRIPT_END;
 	if (config)
 		s->config = *config;

@@ -55,6 +55,8 @@ struct vmt_scripted {
 	struct vmt_scripted_config config; /**< with its defaults filled in */
 	struct vmt_model *model;
 	int stop_fd;
+	/** How long, in real time, another thread has for a stop when nothing else can happen. */
+	int stop_wait_ms;
 
 	struct vmt_gfn_map pages; /**< of uint8_t *; NULL: a page of zeros */
 	uint64_t table_end;       /**< tables are taken from below this gfn */

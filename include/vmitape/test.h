@@ -265,8 +265,9 @@ enum vmt_step_kind {
 	 * VMT_INT_PRIV_SW_EXCEPTION: ICEBP, RIP is at it.
 	 */
 	VMT_STEP_DEBUG = 12,
-	VMT_STEP_VMEXIT = 13, /**< @what: exit reason; @value: qualification */
-	VMT_STEP_JUMP = 14,   /**< to @addr */
+	/** @what: exit reason; @value: qualification. As on Xen it is told again and again. */
+	VMT_STEP_VMEXIT = 13,
+	VMT_STEP_JUMP = 14, /**< to @addr */
 
 	/* The world. */
 	VMT_STEP_POKE = 64, /**< memory changes from outside: @bytes, @len at gpa @addr */
