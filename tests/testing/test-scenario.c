@@ -161,7 +161,8 @@ static void a_repeat_plays_its_steps_so_many_times(void **state)
 	static const char text[] = "repeat 5\n"
 				   "0 at=0x1000 vmcall\n"
 				   "0 jump 0x1000\n"
-				   "end\n";
+				   "end\n"
+				   "0 nop\n"; /* where the last jump goes */
 	struct vmt_outcome outcome;
 	struct vmt_collector *seen = play(text, &outcome);
 
