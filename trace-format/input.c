@@ -17,6 +17,7 @@ void vmt_input_init(struct vmt_input *in, int fd)
 
 	*in = (struct vmt_input){.fd = fd};
 	in->seekable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+	in->step = in->seekable && st.st_size < (off_t)STEP ? (size_t)st.st_size + 1 : STEP;
 }
 
 void vmt_input_finish(struct vmt_input *in)
@@ -33,7 +34,7 @@ const uint8_t *vmt_input_at(const struct vmt_input *in)
 
 ssize_t vmt_input_fill(struct vmt_input *in, size_t want, struct vmt_error *err)
 {
-	const size_t step = want > STEP ? want : STEP;
+	const size_t step = want > in->step ? want : in->step;
 
 	if (in->buf.len - in->start >= want || in->eof)
 		return (ssize_t)(in->buf.len - in->start);

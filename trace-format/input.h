@@ -12,6 +12,7 @@
 struct vmt_input {
 	int fd;
 	bool seekable;
+	size_t step; /**< how much is read at once */
 	bool eof;
 	uint64_t offset; /**< of the window's first byte in the trace */
 	struct vmt_trace_buf buf;

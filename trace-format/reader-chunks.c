@@ -13,15 +13,23 @@ struct vmt_trace_damage *vmt_reader_damage(struct vmt_trace_reader *r, uint64_t 
 {
 	struct vmt_trace_damage *d;
 
+	if (r->state.damages == r->damages_cap && r->damages_cap < VMT_DAMAGES_MAX) {
+		const size_t cap = r->damages_cap > 0 ? 2 * (size_t)r->damages_cap : 8;
+
+		d = realloc(r->damages, cap * sizeof(*d));
+		if (d != NULL) {
+			r->damages = d;
+			r->damages_cap = (uint32_t)cap;
+		}
+	}
 	/* More than can be kept: the last one stands for all that follow. */
-	if (r->state.damages < VMT_DAMAGES_MAX)
+	if (r->state.damages < r->damages_cap)
 		r->state.damages++;
 	d = &r->damages[r->state.damages - 1];
 	*d = (struct vmt_trace_damage){.offset = offset,
 				       .length = length,
 				       .stream = (uint8_t)stream,
-				       .first = 1,
-				       .last = 0,
+				       .first = 1, /* nothing that is known of */
 				       .first_callback = r->callback,
 				       .last_callback = UINT64_MAX};
 	snprintf(d->text, sizeof(d->text), "%s", text);
@@ -29,35 +37,78 @@ struct vmt_trace_damage *vmt_reader_damage(struct vmt_trace_reader *r, uint64_t 
 	return d;
 }
 
-/** What was lost before @chunk is known now that the next chunk of its stream is there. */
-static void settle_damages(struct vmt_trace_reader *r, const struct vmt_trace_chunk *chunk)
+static void lose(struct vmt_trace_damage *d, unsigned stream, uint64_t first, uint64_t last)
 {
-	const bool events = chunk->stream == VMT_STREAM_EVENTS;
-	const uint64_t next = events ? r->next_position : r->next_page;
-	bool told = chunk->position <= next || chunk->sequence == r->next_sequence;
+	d->stream = (uint8_t)stream;
+	d->first = first;
+	d->last = last;
+}
+
+/** A stretch that was written twice: what seemed to be lost in it has come after all. */
+static void take_back(struct vmt_trace_damage *d, const struct vmt_trace_chunk *chunk)
+{
+	if (d->stream != chunk->stream || d->last < d->first || chunk->position > d->last)
+		return;
+	if (chunk->position > d->first)
+		d->last = chunk->position - 1;
+	else
+		lose(d, chunk->stream, 1, 0);
+}
+
+/**
+ * Positions from @next up to @chunk are missing. Each damage since the last chunk of events has
+ * some of them, or all.
+ */
+static void share_loss(struct vmt_trace_reader *r, const struct vmt_trace_chunk *chunk,
+		       uint64_t next)
+{
+	struct vmt_trace_damage *last = NULL;
 
 	for (uint32_t i = r->open_damages; i < r->state.damages; i++) {
 		struct vmt_trace_damage *d = &r->damages[i];
 
-		if (d->last_callback == UINT64_MAX)
-			d->last_callback = chunk->callback;
-		if (d->stream == 255 && !told) {
-			d->stream = chunk->stream;
-			d->first = next;
-			d->last = chunk->position - 1;
+		if (d->stream == chunk->stream && d->first <= d->last) {
+			if (d->first > next)
+				d->first = next;
+			next = d->last + 1;
+			last = d;
+		} else if (d->stream == 255 && last == NULL) {
+			last = d;
 		}
-		told = told || (d->stream == chunk->stream && d->first <= d->last);
 	}
-	if (!told) {
-		struct vmt_trace_damage *d = vmt_reader_damage(r, r->in.offset, 0, chunk->stream,
-							       "chunks are missing here");
+	if (chunk->position <= next)
+		return;
+	if (last == NULL) {
+		last = vmt_reader_damage(r, r->in.offset, 0, chunk->stream,
+					 "chunks are missing here");
+		last->last_callback = chunk->callback;
+	}
+	lose(last, chunk->stream, last->first <= last->last ? last->first : next,
+	     chunk->position - 1);
+}
 
-		d->first = next;
-		d->last = chunk->position - 1;
-		d->last_callback = chunk->callback;
+/**
+ * What was lost before @chunk is known now that the next chunk of its stream is there. Positions
+ * that jump where no chunk is missing were left out by whoever wrote the trace.
+ */
+static void settle_damages(struct vmt_trace_reader *r, const struct vmt_trace_chunk *chunk)
+{
+	const bool events = chunk->stream == VMT_STREAM_EVENTS;
+	const uint64_t after_bad =
+		r->after_bad > r->next_sequence ? r->after_bad : r->next_sequence;
+
+	r->gap = r->gap || chunk->sequence > after_bad;
+	for (uint32_t i = r->open_damages; i < r->state.damages; i++) {
+		if (r->damages[i].last_callback == UINT64_MAX)
+			r->damages[i].last_callback = chunk->callback;
+		take_back(&r->damages[i], chunk);
 	}
-	if (events)
+	if (r->gap)
+		share_loss(r, chunk, events ? r->next_position : r->next_page);
+	if (events) {
 		r->open_damages = r->state.damages;
+		r->gap = false;
+	}
 }
 
 int vmt_reader_begin(struct vmt_trace_reader *r, struct vmt_error *err)
@@ -241,9 +292,9 @@ static int bad_chunk(struct vmt_trace_reader *r, const struct vmt_chunk_header *
 
 	r->now.p = r->now.end = NULL;
 	if (c->stream != VMT_STREAM_INDEX && check_place(r, c) == NULL) {
-		d->first = c->position;
-		d->last = c->position + c->records - 1;
+		lose(d, c->stream, c->position, c->position + c->records - 1);
 		d->first_callback = c->callback;
+		r->after_bad = c->sequence + 1;
 	}
 	if (!look_inside) {
 		vmt_input_skip(&r->in, size);

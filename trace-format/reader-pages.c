@@ -68,7 +68,8 @@ void vmt_reader_finish_pages(struct vmt_trace_reader *r)
 	vmt_reader_forget_pages(r);
 	free(r->pages);
 	free(r->cache);
-	free(r->ready);
+	for (size_t i = 0; i < VMT_PAGES_READY; i++)
+		free(r->ready[i]);
 	vmt_trace_arena_finish(&r->page_arena);
 }
 
@@ -284,12 +285,6 @@ struct vmt_ready_page *vmt_reader_page(struct vmt_trace_reader *r, uint64_t id,
 	struct vmt_ready_page *ready;
 	const char *wrong;
 
-	if (r->ready == NULL)
-		r->ready = calloc(VMT_PAGES_READY, sizeof(r->ready[0]));
-	if (r->ready == NULL) {
-		vmt_error_set(err, VMT_E_NO_MEMORY, "page", "no memory for a page");
-		return NULL;
-	}
 	if (id == 0 || find_place(r, id) == NULL) {
 		if (id == 0 || (!r->state.damaged && id >= r->next_page))
 			vmt_error_set(err, VMT_E_NOT_FOUND, "page",
@@ -301,7 +296,13 @@ struct vmt_ready_page *vmt_reader_page(struct vmt_trace_reader *r, uint64_t id,
 				      (unsigned long long)id);
 		return NULL;
 	}
-	ready = &r->ready[id % VMT_PAGES_READY];
+	if (r->ready[id % VMT_PAGES_READY] == NULL)
+		r->ready[id % VMT_PAGES_READY] = calloc(1, sizeof(*ready));
+	ready = r->ready[id % VMT_PAGES_READY];
+	if (ready == NULL) {
+		vmt_error_set(err, VMT_E_NO_MEMORY, "page", "no memory for a page");
+		return NULL;
+	}
 	if (ready->id == id)
 		return ready;
 	ready->id = 0;

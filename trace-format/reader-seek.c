@@ -188,6 +188,8 @@ static void go_to(struct vmt_trace_reader *r, const struct vmt_trace_chunk *c)
 	r->events = c->event;
 	r->epoch = c->epoch;
 	r->index_chunks = 0;
+	r->gap = false;
+	r->after_bad = 0;
 	r->held = false;
 	r->state.ended = false;
 	r->state.footer = false;

@@ -45,7 +45,8 @@ static int open_reader(int fd, bool own_fd, const struct vmt_trace_reader_option
 	r->own_fd = own_fd;
 	r->next_page = 1;
 	r->zstd = ZSTD_createDCtx();
-	r->damages = calloc(VMT_DAMAGES_MAX, sizeof(r->damages[0]));
+	r->damages_cap = 8;
+	r->damages = calloc(r->damages_cap, sizeof(r->damages[0]));
 	r->digest = r->options.digests ? vmt_digest_create() : NULL;
 	memory =
 		r->zstd != NULL && r->damages != NULL && (r->digest != NULL || !r->options.digests);

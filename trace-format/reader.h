@@ -65,6 +65,8 @@ struct vmt_trace_reader {
 
 	/* Chunks. What the next one must be: */
 	uint64_t next_sequence, next_position, next_page;
+	uint64_t after_bad; /**< the sequence behind a chunk that was damaged */
+	bool gap;           /**< chunks are missing since the last one of events */
 	uint32_t epoch;
 	uint64_t callback; /**< of the last record */
 	uint64_t events;   /**< records of kind event so far */
@@ -85,7 +87,7 @@ struct vmt_trace_reader {
 	bool all_pages; /**< the index gave them: of all epochs */
 	struct vmt_page_chunk *cache;
 	uint64_t cache_size, clock;
-	struct vmt_ready_page *ready;
+	struct vmt_ready_page *ready[VMT_PAGES_READY];
 	struct vmt_trace_arena page_arena;
 
 	/* The index. */
@@ -96,6 +98,7 @@ struct vmt_trace_reader {
 	struct vmt_trace_state state;
 	struct vmt_digest *digest; /**< NULL: not asked for, or not possible any more */
 	struct vmt_trace_damage *damages;
+	uint32_t damages_cap;
 	uint32_t open_damages;    /**< from this one on, what they cost is not known yet */
 	struct vmt_trace_end end; /**< counts of the END record, once it was read */
 };
