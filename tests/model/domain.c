@@ -33,7 +33,8 @@ static int write_page(void *ctx, vmt_gfn gfn, uint32_t offset, const void *buf, 
 {
 	struct domain *d = ctx;
 
-	(void)err;
+	if (d->fail_write != 0 && gfn.n == d->fail_write)
+		return vmt_error_set(err, VMT_E_IO, NULL, "the write failed");
 	memcpy(d->pages[gfn.n] + offset, buf, len);
 	return 0;
 }
@@ -64,7 +65,8 @@ static int remove_page(void *ctx, vmt_gfn gfn, struct vmt_error *err)
 {
 	struct domain *d = ctx;
 
-	(void)err;
+	if (d->fail_remove)
+		return vmt_error_set(err, VMT_E_HYPERVISOR, NULL, "the page is in use");
 	d->there[gfn.n] = false;
 	return 0;
 }

@@ -26,6 +26,8 @@ struct domain {
 	bool there[PAGES];
 	uint64_t not_recorded; /* this gfn's bytes cannot be told; 0: none */
 	uint64_t unwritten;    /* bytes that unwrite() was asked for */
+	uint64_t fail_write;   /* writes to this gfn fail; 0: none */
+	bool fail_remove;      /* remove() fails */
 	bool bad_cr4;          /* check_cr refuses CR4 */
 	bool bad_msr;          /* write_msr gives #GP */
 	uint64_t msr;          /* the one MSR without a field */

@@ -58,6 +58,28 @@ static void registers_come_before_emulation_and_that_before_the_injection(void *
 	domain_free(d);
 }
 
+/* With two events of one vCPU: hvm_vm_event_do_resume emulates before it writes. */
+static void emulation_comes_before_a_deferred_write(void **state)
+{
+	struct domain *d = deferring();
+	struct vmt_event write, access;
+
+	(void)state;
+	set_rights(d, 0, 5, VMT_RX);
+	write_cr(d, VMT_CR3, 0x6000);
+	touch(d, 5, VMT_W, NULL);
+	write = take(d);
+	access = take(d);
+	answer(d, &write, vmt_respond(VMT_CONTINUE));
+	commit(d);
+	stands(d, 0); /* the other event holds it still */
+	respond(d, &access, vmt_respond(VMT_EMULATE));
+	enter(d, 0);
+	assert_int_equal(d->emulate_saw_cr3, 0x5000);
+	assert_int_equal(asked(d).cr3, 0x6000);
+	domain_free(d);
+}
+
 /* [deny-skip] and its like: RIP is past the instruction, the event's registers are from before */
 static void a_deferred_write_goes_with_registers_of_the_response(void **state)
 {
@@ -131,6 +153,28 @@ static void a_deferred_write_that_the_cpu_does_not_take_is_a_gp_fault(void **sta
 	d->bad_msr = true;
 	respond(d, &ev, vmt_respond(VMT_CONTINUE));
 	assert_int_equal(enter(d, 0).deliver.vector, 13);
+	domain_free(d);
+}
+
+/* hvm_combine_hw_exceptions */
+static void two_faults_at_once_are_a_double_fault(void **state)
+{
+	struct domain *d = deferring();
+	struct vmt_entry entry;
+	struct vmt_event ev;
+
+	(void)state;
+	write_cr(d, VMT_CR4, 0x20);
+	vmt_model_write_msr(d->model, 0, 0x10, 5, 2, &d->err);
+	d->bad_cr4 = true;
+	d->bad_msr = true;
+	for (int i = 0; i < 2; i++) {
+		ev = take(d);
+		respond(d, &ev, vmt_respond(VMT_CONTINUE));
+	}
+	entry = enter(d, 0);
+	assert_int_equal(entry.deliver.vector, 8);
+	assert_int_equal(entry.deliver.error_code, 0);
 	domain_free(d);
 }
 
@@ -395,6 +439,10 @@ static void after_a_detach_nothing_can_be_asked(void **state)
 				  &d->err),
 	     VMT_E_WRONG_PLACE, "detached");
 	said(d, vmt_model_reset(d->model, &d->err), VMT_E_WRONG_PLACE, "detached");
+	memset(&ev, 0, sizeof(ev));
+	ev.flags = VMT_EVENT_SYNC;
+	assert_int_equal(vmt_model_post(d->model, &ev, false, &d->err), VMT_GUEST_GOES_ON);
+	enter(d, 0);
 	domain_free(d);
 }
 
@@ -402,6 +450,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(registers_come_before_emulation_and_that_before_the_injection),
+		cmocka_unit_test(emulation_comes_before_a_deferred_write),
+		cmocka_unit_test(two_faults_at_once_are_a_double_fault),
 		cmocka_unit_test(a_deferred_write_goes_with_registers_of_the_response),
 		cmocka_unit_test(a_deferred_msr_write_is_carried_out),
 		cmocka_unit_test(a_deferred_write_that_the_cpu_does_not_take_is_a_gp_fault),

@@ -133,6 +133,25 @@ static void rights_are_undone_since_4_19_too(void **state)
 	domain_free(d);
 }
 
+/* Since 4.19 a view keeps the entry that view 0's change has overwritten: it is not the monitor's. */
+static void rights_that_view_0_overwrote_are_view_0s(void **state)
+{
+	static const char *const lines[] = {
+		"rights view 0 gfn 0x8 r-x",
+		"view 1 default rwx",
+		NULL,
+	};
+	struct domain *d = domain_simple(20);
+	vmt_view view = make_view(d, VMT_RWX);
+
+	(void)state;
+	set_rights(d, view, 8, VMT_R);
+	set_rights(d, 0, 8, VMT_RX);
+	assert_int_equal(get_rights(d, view, 8), VMT_RX);
+	check_lines(d, lines);
+	domain_free(d);
+}
+
 static void own_bytes_are_runs_with_their_pre_images(void **state)
 {
 	static const char *const lines[] = {
@@ -286,6 +305,55 @@ static void an_event_left_on_the_ring_is_answered_after_reset(void **state)
 	domain_free(d);
 }
 
+static void reset_goes_on_past_a_failure_and_can_be_called_again(void **state)
+{
+	struct domain *d = domain_simple(17);
+
+	(void)state;
+	write_byte(d, 5, 0, 0xcc);
+	write_byte(d, 6, 0, 0xcc);
+	monitor_on(d, VMT_MONITOR_CPUID, 0, 0);
+	set_rights(d, 0, 7, VMT_R);
+	d->fail_write = 5;
+	said(d, vmt_model_reset(d->model, &d->err), VMT_E_IO, "the write failed");
+	assert_string_equal(footprint(d, 0), "bytes gfn 0x5 offset 0 1 bytes cc over 05");
+	assert_string_equal(footprint(d, 1), "");
+	assert_int_equal(d->pages[6][0], 6);
+	d->fail_write = 0;
+	assert_int_equal(vmt_model_reset(d->model, &d->err), 0);
+	assert_int_equal(d->pages[5][0], 5);
+	domain_free(d);
+}
+
+static void a_failed_write_leaves_no_footprint(void **state)
+{
+	struct domain *d = domain_simple(17);
+
+	(void)state;
+	d->fail_write = 5;
+	said(d, vmt_model_write(d->model, vmt_gfn_from(5), 0, "x", 1, &d->err), VMT_E_IO,
+	     "the write failed");
+	assert_int_equal(vmt_footprint_count(d->model), 0);
+	domain_free(d);
+}
+
+static void detach_frees_pages_when_it_is_called_again(void **state)
+{
+	struct domain *d = domain_simple(17);
+	vmt_gfn page = VMT_GFN_ANY;
+
+	(void)state;
+	vmt_model_alloc_gfn(d->model, &page, &d->err);
+	d->fail_remove = true;
+	said(d, vmt_model_free_gfn(d->model, page, &d->err), VMT_E_HYPERVISOR, "in use");
+	said(d, vmt_model_detach(d->model, &d->err), VMT_E_HYPERVISOR, "in use");
+	assert_string_equal(footprint(d, 0), "own-page gfn 0x400");
+	d->fail_remove = false;
+	assert_int_equal(vmt_model_detach(d->model, &d->err), 0);
+	assert_int_equal(vmt_footprint_count(d->model), 0);
+	domain_free(d);
+}
+
 /* A page source that cannot tell what stood there (a trace without it) can take a write back. */
 static void bytes_of_unknown_pre_image_are_given_back_to_the_page_source(void **state)
 {
@@ -299,6 +367,18 @@ static void bytes_of_unknown_pre_image_are_given_back_to_the_page_source(void **
 	assert_int_equal(vmt_model_reset(d->model, &d->err), 0);
 	assert_int_equal(d->unwritten, 2);
 	assert_int_equal(vmt_footprint_count(d->model), 0);
+
+	write_byte(d, 6, 8, 0xcc);
+	d->not_recorded = 6;
+	write_byte(d, 6, 7, 0xcc);
+	d->not_recorded = 0;
+	write_byte(d, 6, 9, 0xcc); /* one run, with a byte of unknown pre-image in it */
+	assert_string_equal(footprint(d, 0),
+			    "bytes gfn 0x6 offset 0x7 3 bytes cccccc over unknown");
+	assert_int_equal(vmt_model_reset(d->model, &d->err), 0);
+	assert_int_equal(d->unwritten, 3);
+	assert_int_equal(d->pages[6][8], 6);
+	assert_int_equal(d->pages[6][9], 6);
 	domain_free(d);
 }
 
@@ -444,6 +524,7 @@ int main(void)
 		cmocka_unit_test(it_shows_each_kind_in_order),
 		cmocka_unit_test(what_is_undone_is_no_part_of_it),
 		cmocka_unit_test(rights_are_undone_since_4_19_too),
+		cmocka_unit_test(rights_that_view_0_overwrote_are_view_0s),
 		cmocka_unit_test(own_bytes_are_runs_with_their_pre_images),
 		cmocka_unit_test(a_byte_that_the_guest_overwrote_has_the_guests_pre_image),
 		cmocka_unit_test(own_pages_keep_their_bytes_private),
@@ -451,6 +532,9 @@ int main(void)
 		cmocka_unit_test(reset_restores_own_bytes_only_where_they_still_stand),
 		cmocka_unit_test(reset_undoes_all_but_views_and_own_pages_and_detach_those),
 		cmocka_unit_test(an_event_left_on_the_ring_is_answered_after_reset),
+		cmocka_unit_test(reset_goes_on_past_a_failure_and_can_be_called_again),
+		cmocka_unit_test(a_failed_write_leaves_no_footprint),
+		cmocka_unit_test(detach_frees_pages_when_it_is_called_again),
 		cmocka_unit_test(bytes_of_unknown_pre_image_are_given_back_to_the_page_source),
 		cmocka_unit_test(two_models_differ_in_what_only_one_has),
 		cmocka_unit_test(equal_effects_through_different_calls_do_not_differ),

@@ -294,6 +294,43 @@ static void sleepers_wake_in_turn(void **state)
 	domain_free(d);
 }
 
+/* vm_event_put_request: no second sleep for a vCPU that its event holds already */
+static void a_vcpu_that_an_event_holds_wakes_with_its_answer(void **state)
+{
+	struct domain *d = domain_new(17, VMT_CPU_VMX, 2, 0);
+	struct vmt_event ev = {.vcpu = 1};
+
+	(void)state;
+	for (int i = 0; i < 7; i++)
+		vmt_model_post(d->model, &ev, false, &d->err);
+	stands(d, 1);
+	set_rights(d, 0, 5, VMT_R);
+	touch_by(d, 0, 5, VMT_W, 0, NULL);
+	for (int i = 0; i < 8; i++)
+		ev = take(d);
+	assert_int_equal(ev.vcpu, 0);
+	respond(d, &ev, vmt_respond(VMT_CONTINUE));
+	enter(d, 0);
+	domain_free(d);
+}
+
+static void a_vcpu_that_is_told_more_than_the_ring_holds_goes_on_in_the_end(void **state)
+{
+	struct domain *d = domain_simple(17);
+	struct vmt_event ev = {.vcpu = 0};
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(vmt_model_post(d->model, &ev, false, &d->err), VMT_GUEST_GOES_ON);
+	assert_int_equal(vmt_model_post(d->model, &ev, false, &d->err), VMT_GUEST_STOPPED);
+	said(d, vmt_model_post(d->model, &ev, false, &d->err), VMT_E_WRONG_PLACE, "sleeps");
+	for (int i = 0; i < 8; i++)
+		drain_one(d);
+	enter(d, 0);
+	assert_int_equal(pending(d), 1);
+	domain_free(d);
+}
+
 static void an_event_can_be_queued_as_it_is(void **state)
 {
 	static const unsigned char raw[4] = {1, 2, 3, 4};
@@ -343,6 +380,8 @@ int main(void)
 		cmocka_unit_test(a_debug_exception_whose_event_waits_is_delivered_afterwards),
 		cmocka_unit_test(a_vm_exit_whose_event_waits_is_told_once),
 		cmocka_unit_test(sleepers_wake_in_turn),
+		cmocka_unit_test(a_vcpu_that_an_event_holds_wakes_with_its_answer),
+		cmocka_unit_test(a_vcpu_that_is_told_more_than_the_ring_holds_goes_on_in_the_end),
 		cmocka_unit_test(an_event_can_be_queued_as_it_is),
 	};
 

@@ -187,6 +187,24 @@ static void a_fast_step_on_a_stepped_vcpu_stopped_for_another_reason_is_refused(
 	domain_free(d);
 }
 
+static void a_fast_step_goes_back_to_the_events_view(void **state)
+{
+	struct domain *d = domain_simple(19);
+	vmt_view view = make_view(d, VMT_RWX);
+	struct vmt_event ev;
+
+	(void)state;
+	set_rights(d, view, 5, VMT_RX);
+	switch_view(d, view);
+	ev = stop(d);
+	switch_view(d, 0); /* meanwhile */
+	respond(d, &ev, vmt_with_view(vmt_respond(VMT_FAST_SINGLESTEP), 0));
+	enter(d, 0);
+	retire(d);
+	assert_int_equal(vmt_model_view_of(d->model, 0), view);
+	domain_free(d);
+}
+
 static void an_event_during_a_fast_step_leaves_it_under_way(void **state)
 {
 	struct domain *d = new_domain(19);
@@ -261,6 +279,7 @@ int main(void)
 		cmocka_unit_test(each_vcpu_steps_for_itself),
 		cmocka_unit_test(
 			a_fast_step_on_a_stepped_vcpu_stopped_for_another_reason_is_refused),
+		cmocka_unit_test(a_fast_step_goes_back_to_the_events_view),
 		cmocka_unit_test(an_event_during_a_fast_step_leaves_it_under_way),
 		cmocka_unit_test(singlestep_takes_the_place_of_a_fast_step_under_way),
 		cmocka_unit_test(a_fast_step_shows_in_the_footprint_while_it_lasts),

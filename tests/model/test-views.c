@@ -143,6 +143,20 @@ static void a_remap_takes_over_the_rights_of_its_target_in_that_view(void **stat
 	domain_free(d);
 }
 
+/* altp2m_get_effective_entry, when the target is not in the view: the host's rights, on 4.20 too */
+static void a_remap_to_a_page_that_is_not_in_the_view_takes_view_0s_rights(void **state)
+{
+	struct domain *d = domain_simple(20);
+	vmt_view view = make_view(d, VMT_R);
+
+	(void)state;
+	set_rights(d, 0, 9, VMT_RX);
+	remap(d, view, 5, 9);
+	assert_int_equal(get_rights(d, view, 5), VMT_RX);
+	assert_int_equal(get_rights(d, view, 9), VMT_R);
+	domain_free(d);
+}
+
 static void a_remap_to_a_remapped_page_shows_what_that_shows(void **state)
 {
 	struct domain *d = domain_simple(17);
@@ -234,6 +248,7 @@ int main(void)
 		cmocka_unit_test(a_response_to_a_view_that_is_not_there_is_refused),
 		cmocka_unit_test(a_remapped_page_is_seen_in_its_view_alone),
 		cmocka_unit_test(a_remap_takes_over_the_rights_of_its_target_in_that_view),
+		cmocka_unit_test(a_remap_to_a_page_that_is_not_in_the_view_takes_view_0s_rights),
 		cmocka_unit_test(a_remap_to_a_remapped_page_shows_what_that_shows),
 		cmocka_unit_test(a_remap_from_or_to_nothing_is_unmapped),
 		cmocka_unit_test(freeing_a_page_that_a_view_shows_empties_that_view),
