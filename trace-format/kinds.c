@@ -99,14 +99,14 @@ static const struct vmt_trace_struct begin = {NULL, 0, sizeof(struct vmt_trace_b
 #define CB struct vmt_trace_callback
 #define CE struct vmt_trace_callback_end
 static const struct vmt_trace_field callback_rows[] = {
-	VMT_U("kind", CB, kind, 8),
+	VMT_U("callback_kind", CB, kind, 8),
 	VMT_ROW(VMT_T_LE64, "now", CB, now, VMT_ANY),
 	VMT_U("ticket", CB, ticket, 64, VMT_IF(CB, kind, VMT_WHEN_EQ, VMT_CALLBACK_EVENT)),
 };
 static VMT_TABLE(callback, CB, callback_rows);
 
 static const struct vmt_trace_field callback_end_rows[] = {
-	VMT_U("kind", CE, kind, 8),
+	VMT_U("callback_kind", CE, kind, 8),
 	VMT_S("result", CE, result, VMT_ANY),
 	VMT_BEHIND("response", CE, response, vmt_ts_response,
 		   VMT_IF(CE, kind, VMT_WHEN_EQ, VMT_CALLBACK_EVENT)),
