@@ -33,8 +33,9 @@ static FILE *begin(struct message *m)
 
 static const char *end(struct message *m, struct vmt_check *c)
 {
-	fclose(m->f);
-	if (!m->text)
+	bool written = fclose(m->f) == 0;
+
+	if (!written || !m->text)
 		snprintf(c->text, sizeof(c->text), "the check failed; no memory for its message");
 	else
 		snprintf(c->text, sizeof(c->text), "%s", m->text);

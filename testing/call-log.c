@@ -158,7 +158,7 @@ static bool make_room(struct call_log *log)
 
 	if (log->n < log->cap)
 		return true;
-	calls = realloc(log->calls, cap * sizeof(*calls));
+	calls = realloc(log->calls, cap * sizeof(struct vmt_logged_call *));
 	if (!calls)
 		return false;
 	log->calls = calls;

@@ -338,7 +338,7 @@ static int planted_breakpoint(struct vmt_scripted *s, uint16_t vcpu, uint64_t gp
 static int execute(struct vmt_scripted *s, uint16_t vcpu, const struct vmt_step *step)
 {
 	struct vmt_scripted_range code;
-	uint8_t bytes[VMT_INSN_MAX];
+	uint8_t bytes[VMT_INSN_MAX] = {0};
 	int r = vmt_scripted_reach(s, vcpu, step->rip, step->length, VMT_X, &not_emulated, &code);
 
 	if (r != VMT_ATTEMPT_DONE)
@@ -368,19 +368,19 @@ static int stopped(struct vmt_scripted *s, uint16_t vcpu, const struct vmt_step 
 
 static int attempt(struct vmt_scripted *s, uint16_t vcpu)
 {
-	const struct vmt_step *step = step_at(s, &s->vcpus[vcpu]);
-	const struct vmt_insn_kind *kind;
-	int result = execute(s, vcpu, step);
+	/* A copy: a function of the test may add steps meanwhile, and move them. */
+	const struct vmt_step step = *step_at(s, &s->vcpus[vcpu]);
+	const struct vmt_insn_kind *kind = vmt_insn_kind_find(step.kind);
+	int result = execute(s, vcpu, &step);
 	int r;
 
 	if (result < 0)
 		return result;
 	if (result == VMT_ATTEMPT_STOPPED || result == VMT_ATTEMPT_AGAIN)
-		return stopped(s, vcpu, step);
-	kind = vmt_insn_kind_find(step->kind);
-	r = completed(s, vcpu, step);
+		return stopped(s, vcpu, &step);
+	r = completed(s, vcpu, &step);
 	if (r == 0 && kind->trap)
-		r = kind->trap(s, vcpu, step);
+		r = kind->trap(s, vcpu, &step);
 	if (r != 0 || result != VMT_ATTEMPT_RETIRED || !vmt_model_stepping(s->model, vcpu))
 		return r < 0 ? r : 1;
 	r = vmt_model_retired(s->model, vcpu, vmt_scripted_gfn_of_rip(s, vcpu), &s->driver.err);
@@ -407,8 +407,8 @@ int vmt_scripted_turn(struct vmt_scripted *s, uint16_t vcpu)
 		return r < 0 ? r : 1;
 	}
 	r = place(s, vcpu);
-	if (r <= 0)
-		return r < 0 ? r : entry.flags != 0;
+	if (r <= 0) /* being stepped is a state, all else was something done */
+		return r < 0 ? r : (entry.flags & ~(uint32_t)VMT_ENTRY_STEP) != 0;
 	return attempt(s, vcpu);
 }
 
@@ -454,37 +454,47 @@ static int check_bytes(struct vmt_scripted *s, uint16_t vcpu, const struct vmt_s
 	return VMT_ATTEMPT_DONE;
 }
 
-int vmt_scripted_emulate(void *ctx, uint16_t vcpu, const struct vmt_emulation *emulation,
-			 struct vmt_error *err)
+static int emulate(struct vmt_scripted *s, uint16_t vcpu, const struct vmt_step *step,
+		   const struct vmt_emulation *emulation)
 {
-	struct vmt_scripted *s = ctx;
+	const struct vmt_insn_kind *kind = vmt_insn_kind_find(step->kind);
 	struct vmt_scripted_emulation how = {
 		.active = true,
 		.no_write = emulation->action == VMT_EMULATE_NOWRITE,
 	};
-	const struct vmt_insn_kind *kind;
-	const struct vmt_step *step;
-	int r = place(s, vcpu);
+	int r;
 
-	step = step_at(s, &s->vcpus[vcpu]);
-	if (r >= 0 && !step)
-		r = vmt_scripted_fail(s, vcpu, VMT_E_INVALID,
-				      "there is no instruction to emulate: the program has ended");
-	if (r >= 0 && emulation->action == VMT_EMULATE_INSN)
-		r = check_bytes(s, vcpu, step, emulation) < 0 ? -s->driver.err.status : r;
+	if (emulation->action == VMT_EMULATE_INSN) {
+		r = check_bytes(s, vcpu, step, emulation);
+		if (r != VMT_ATTEMPT_DONE)
+			return r < 0 ? r : 0;
+	}
 	if (emulation->action == VMT_EMULATE_READ) {
 		how.read_data = emulation->data;
 		how.read_len = emulation->data_len;
 	}
-	if (r >= 0) {
-		kind = vmt_insn_kind_find(step->kind);
-		s->vcpus[vcpu].begun = true;
-		if (!kind->emulated)
-			r = vmt_model_unemulated(s->model, vcpu, &s->driver.err);
-		else
-			r = kind->execute(s, vcpu, step, &how);
+	s->vcpus[vcpu].begun = true;
+	if (!kind->emulated)
+		return vmt_model_unemulated(s->model, vcpu, &s->driver.err);
+	return kind->execute(s, vcpu, step, &how);
+}
+
+int vmt_scripted_emulate(void *ctx, uint16_t vcpu, const struct vmt_emulation *emulation,
+			 struct vmt_error *err)
+{
+	struct vmt_scripted *s = ctx;
+	int r = place(s, vcpu);
+
+	if (r >= 0 && !step_at(s, &s->vcpus[vcpu])) {
+		r = vmt_scripted_fail(s, vcpu, VMT_E_INVALID,
+				      "there is no instruction to emulate: the program has ended");
+	} else if (r >= 0) {
+		const struct vmt_step step = *step_at(s, &s->vcpus[vcpu]);
+
+		r = emulate(s, vcpu, &step, emulation);
 	}
-	if (r < 0)
-		*err = s->driver.err;
-	return r < 0 ? r : 0;
+	if (r >= 0)
+		return 0;
+	*err = s->driver.err;
+	return r;
 }

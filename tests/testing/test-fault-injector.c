@@ -230,11 +230,11 @@ static void with_a_probability_by_seed(void **state)
 {
 	struct fixture *f = *state;
 	struct vmt_fault_rule rule = {.per_million = 250000, .times = VMT_STRIKE_ALWAYS};
-	char first[513];
+	char first[513] = "";
 	uint64_t struck;
 
 	add(f, rule);
-	strcpy(first, commits(f, 512));
+	memcpy(first, commits(f, 512), 512);
 	struck = vmt_fault_injector_struck(f->d);
 	assert_in_range(struck, 90, 170);
 
@@ -249,12 +249,12 @@ static void another_seed_strikes_other_calls(void **state)
 	struct vmt_fault_rule rule = {.per_million = 500000, .times = VMT_STRIKE_ALWAYS};
 	struct puppet *inner = puppet_create();
 	struct fixture other = {.inner = inner};
-	char first[65];
+	char first[65] = "";
 
 	vmt_assert_ok(vmt_fault_injector_create(&inner->d.driver, 8, &other.d, NULL), NULL);
 	add(f, rule);
 	add(&other, rule);
-	strcpy(first, commits(f, 64));
+	memcpy(first, commits(f, 64), 64);
 	assert_string_not_equal(commits(&other, 64), first);
 	vmt_driver_close(other.d);
 }

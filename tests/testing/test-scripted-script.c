@@ -225,7 +225,7 @@ static void what_steps_point_to_is_copied(void **state)
 	char bytes[] = "before";
 
 	PLAY(d, VMT_INSN_WRITE(0, 0, 0x3000, bytes, 6));
-	memcpy(bytes, "after!", 6);
+	memset(bytes, 'x', 6);
 	ends(d);
 	vmt_assert_memory(d, vmt_gpa_from(0x3000), 'b', 'e', 'f');
 }

@@ -298,7 +298,7 @@ static void a_stop_before_the_wait_is_seen_first(void **state)
 
 static void *stop_soon(void *arg)
 {
-	const struct timespec moment = {.tv_nsec = 20 * 1000 * 1000};
+	const struct timespec moment = {.tv_nsec = 20000000};
 
 	nanosleep(&moment, NULL);
 	eventfd_write(*(int *)arg, 1);
