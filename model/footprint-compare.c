@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/line.h"
-#include "model.h"
+#include "footprint.h"
 
 /* -------------------------------------------------------------------------------------------- */
 /* Comparing                                                                                    */
