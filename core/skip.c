@@ -12,7 +12,7 @@
 
 /**
  * Read up to VMT_INSN_MAX bytes at RIP; fewer when the next page cannot be read, for the
- * instruction may end before it.
+ * instruction may end before it. 0: none could be read, the reason is the session's error.
  */
 static size_t read_code(struct vmt_ctx *ctx, uint64_t at, uint8_t *code)
 {
@@ -27,7 +27,8 @@ static size_t read_code(struct vmt_ctx *ctx, uint64_t at, uint8_t *code)
 	return n;
 }
 
-static unsigned decoded_length(struct vmt_ctx *ctx)
+/** The length in bytes; 0: not an instruction that can be skipped; negative: it cannot be read. */
+static int decoded_length(struct vmt_ctx *ctx)
 {
 	const struct vmt_regs *regs = &ctx->event->regs;
 	const bool long_mode = regs->efer & VMT_EFER_LMA;
@@ -37,13 +38,24 @@ static unsigned decoded_length(struct vmt_ctx *ctx)
 	uint8_t code[VMT_INSN_MAX];
 	size_t n = read_code(ctx, base + regs->gprs.rip, code);
 
-	return vmt_skip_length(code, n, code16, code64);
+	return n > 0 ? (int)vmt_skip_length(code, n, code16, code64) : -1;
+}
+
+static struct vmt_response unreadable(struct vmt_ctx *ctx)
+{
+	char why[VMT_ERROR_PLACE + VMT_ERROR_TEXT];
+
+	vmt_error_format(&ctx->session->err, why, sizeof(why));
+	return vmt_fail(ctx,
+			"the instruction at %#llx cannot be skipped, for its bytes cannot be "
+			"read: %s",
+			(unsigned long long)ctx->event->regs.gprs.rip, why);
 }
 
 struct vmt_response vmt_skip(struct vmt_ctx *ctx)
 {
 	const struct vmt_event *ev = ctx->event;
-	unsigned length;
+	int length;
 
 	switch (ev->reason) {
 	case VMT_EVENT_INTERRUPT:
@@ -65,12 +77,14 @@ struct vmt_response vmt_skip(struct vmt_ctx *ctx)
 				"stops before it is executed",
 				vmt_reason_name(ev->reason));
 	}
+	if (length < 0)
+		return unreadable(ctx);
 	if (length == 0)
 		return vmt_fail(ctx,
-				"the length of the instruction at %#llx is not known: its bytes "
-				"cannot be read, or it has none (a hardware exception)",
+				"the length of the instruction at %#llx is not known: it is not of "
+				"this event's kind, or the event has none (a hardware exception)",
 				(unsigned long long)ev->regs.gprs.rip);
 	/* From the event's RIP: skipping twice is skipping once. */
-	ctx->gprs.rip = ev->regs.gprs.rip + length;
+	ctx->gprs.rip = ev->regs.gprs.rip + (unsigned)length;
 	return vmt_with_regs(vmt_respond(VMT_CONTINUE), &ctx->gprs);
 }
