@@ -6,6 +6,7 @@
 #ifndef VMITAPE_VMITAPE_H
 #define VMITAPE_VMITAPE_H
 
+#include <vmitape/breakpoint.h>
 #include <vmitape/call.h>
 #include <vmitape/driver.h>
 #include <vmitape/emission.h>
@@ -17,6 +18,7 @@
 #include <vmitape/run.h>
 #include <vmitape/session.h>
 #include <vmitape/trace.h>
+#include <vmitape/step-over.h>
 #include <vmitape/types.h>
 
 #endif /* VMITAPE_VMITAPE_H */
