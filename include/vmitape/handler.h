@@ -143,6 +143,19 @@ struct vmt_handler_ops {
 /** The one symbol of a handler that is a shared object. */
 extern VMT_API const struct vmt_handler_ops vmt_handler;
 
+/**
+ * Define the handler's table: VMT_HANDLER_DEFINE(tiny) = {.abi = VMT_HANDLER_ABI, ...}; It is the
+ * symbol vmt_handler; where vmitape bundles the handler it is compiled with -DVMT_BUNDLED, and is
+ * vmt_handler_tiny.
+ */
+#ifdef VMT_BUNDLED
+#define VMT_HANDLER_DEFINE(name)                                \
+	extern const struct vmt_handler_ops vmt_handler_##name; \
+	const struct vmt_handler_ops vmt_handler_##name
+#else
+#define VMT_HANDLER_DEFINE(name) const struct vmt_handler_ops vmt_handler
+#endif
+
 /** Check a handler's table: ABI, size, name, schemas, options, the required callback. */
 VMT_API int vmt_handler_check(const struct vmt_handler_ops *ops, struct vmt_error *err);
 
