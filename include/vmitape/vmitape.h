@@ -17,8 +17,8 @@
 #include <vmitape/replay.h>
 #include <vmitape/run.h>
 #include <vmitape/session.h>
-#include <vmitape/trace.h>
 #include <vmitape/step-over.h>
+#include <vmitape/trace.h>
 #include <vmitape/types.h>
 
 #endif /* VMITAPE_VMITAPE_H */
