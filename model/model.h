@@ -164,6 +164,12 @@ struct vmt_regs *vmt_model_regs(struct vmt_model *m, uint16_t vcpu);
  */
 int vmt_model_info(const struct vmt_model *m, struct vmt_info *info);
 
+/**
+ * The backend has put a page of the guest's at @gfn: max_gfn is never below it from then on (Xen:
+ * p2m->max_mapped_pfn).
+ */
+void vmt_model_page_added(struct vmt_model *m, vmt_gfn gfn);
+
 /* -------------------------------------------------------------------------------------------- */
 /* The monitor side: struct vmt_driver_ops, one to one                                          */
 /* -------------------------------------------------------------------------------------------- */

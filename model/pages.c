@@ -233,6 +233,12 @@ int vmt_bytes_reset(struct vmt_model *m, struct vmt_error *err)
 /* Own pages                                                                                    */
 /* -------------------------------------------------------------------------------------------- */
 
+void vmt_model_page_added(struct vmt_model *m, vmt_gfn gfn)
+{
+	if (gfn.n > m->max_gfn)
+		m->max_gfn = gfn.n;
+}
+
 int vmt_model_alloc_gfn(struct vmt_model *m, vmt_gfn *gfn, struct vmt_error *err)
 {
 	vmt_gfn at = *gfn;
@@ -259,8 +265,7 @@ int vmt_model_alloc_gfn(struct vmt_model *m, vmt_gfn *gfn, struct vmt_error *err
 		vmt_gfn_map_remove(&m->own_pages, at.n);
 		return r;
 	}
-	if (at.n > m->max_gfn)
-		m->max_gfn = at.n;
+	vmt_model_page_added(m, at);
 	*gfn = at;
 	vmt_model_changed(m);
 	return 0;

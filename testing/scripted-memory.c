@@ -12,9 +12,12 @@
 /* Pages                                                                                        */
 /* -------------------------------------------------------------------------------------------- */
 
-static uint8_t **slot(const struct vmt_scripted *s, uint64_t gfn)
+/* The page at @gfn, or NULL when none is there. RAM is an array, for it is what guests touch. */
+static struct vmt_scripted_page *slot(const struct vmt_scripted *s, uint64_t gfn)
 {
-	return vmt_gfn_map_get(&s->pages, gfn);
+	if (gfn >= s->config.pages)
+		return vmt_gfn_map_get(&s->pages, gfn);
+	return s->ram[gfn].hole ? NULL : &s->ram[gfn];
 }
 
 static int no_memory(struct vmt_error *err)
@@ -24,40 +27,44 @@ static int no_memory(struct vmt_error *err)
 }
 
 /* The bytes of a page that is there, made when they are not yet; NULL: no memory. */
-static uint8_t *bytes(uint8_t **page)
+static uint8_t *bytes(struct vmt_scripted_page *page)
 {
-	if (!*page)
-		*page = calloc(1, VMT_PAGE_SIZE);
-	return *page;
+	if (!page->bytes)
+		page->bytes = calloc(1, VMT_PAGE_SIZE);
+	return page->bytes;
 }
 
 int vmt_scripted_pages_init(struct vmt_scripted *s, struct vmt_error *err)
 {
-	vmt_gfn_map_init(&s->pages, sizeof(uint8_t *));
-	for (uint64_t gfn = 0; gfn < s->config.pages; gfn++)
-		if (!vmt_gfn_map_put(&s->pages, gfn))
-			return no_memory(err);
+	vmt_gfn_map_init(&s->pages, sizeof(struct vmt_scripted_page));
+	if (s->config.pages > VMT_SCRIPTED_PAGES_MAX)
+		return vmt_error_set(err, VMT_E_LIMIT, "scripted domain",
+				     "%" PRIu32 " pages of RAM are too many; %u are the most",
+				     s->config.pages, VMT_SCRIPTED_PAGES_MAX);
+	s->ram = calloc(s->config.pages, sizeof(*s->ram));
+	if (!s->ram)
+		return no_memory(err);
 	return 0;
 }
 
 void vmt_scripted_pages_finish(struct vmt_scripted *s)
 {
-	uint64_t gfn = 0;
-	uint8_t **page;
+	struct vmt_scripted_page *page;
 
-	while ((page = vmt_gfn_map_next(&s->pages, &gfn)) != NULL) {
-		free(*page);
-		gfn++;
-	}
+	for (uint32_t gfn = 0; s->ram && gfn < s->config.pages; gfn++)
+		free(s->ram[gfn].bytes);
+	free(s->ram);
+	for (uint64_t gfn = 0; (page = vmt_gfn_map_next(&s->pages, &gfn)) != NULL; gfn++)
+		free(page->bytes);
 	vmt_gfn_map_finish(&s->pages);
 }
 
 bool vmt_scripted_page_is_blank(struct vmt_scripted *s, uint64_t gfn)
 {
 	static const uint8_t zeros[VMT_PAGE_SIZE];
-	uint8_t **page = slot(s, gfn);
+	const struct vmt_scripted_page *page = slot(s, gfn);
 
-	return page && (!*page || memcmp(*page, zeros, sizeof(zeros)) == 0);
+	return page && (!page->bytes || memcmp(page->bytes, zeros, sizeof(zeros)) == 0);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -78,12 +85,12 @@ static int unmapped(struct vmt_error *err, uint64_t gfn)
 static int page_read(void *ctx, vmt_gfn gfn, uint32_t offset, void *buf, uint32_t len,
 		     struct vmt_error *err)
 {
-	uint8_t **page = slot(ctx, gfn.n);
+	const struct vmt_scripted_page *page = slot(ctx, gfn.n);
 
 	if (!page)
 		return unmapped(err, gfn.n);
-	if (*page)
-		memcpy(buf, *page + offset, len);
+	if (page->bytes)
+		memcpy(buf, page->bytes + offset, len);
 	else
 		memset(buf, 0, len);
 	return 0;
@@ -92,32 +99,40 @@ static int page_read(void *ctx, vmt_gfn gfn, uint32_t offset, void *buf, uint32_
 static int page_write(void *ctx, vmt_gfn gfn, uint32_t offset, const void *buf, uint32_t len,
 		      struct vmt_error *err)
 {
-	uint8_t **page = slot(ctx, gfn.n);
+	struct vmt_scripted_page *page = slot(ctx, gfn.n);
 
 	if (!page)
 		return unmapped(err, gfn.n);
 	if (!bytes(page))
 		return no_memory(err);
-	memcpy(*page + offset, buf, len);
+	memcpy(page->bytes + offset, buf, len);
 	return 0;
 }
 
 static int page_add(void *ctx, vmt_gfn gfn, struct vmt_error *err)
 {
 	struct vmt_scripted *s = ctx;
+	struct vmt_scripted_page *page;
 
-	return vmt_gfn_map_put(&s->pages, gfn.n) ? 0 : no_memory(err);
+	page = gfn.n < s->config.pages ? &s->ram[gfn.n] : vmt_gfn_map_put(&s->pages, gfn.n);
+	if (!page)
+		return no_memory(err);
+	page->hole = false;
+	return 0;
 }
 
 static int page_remove(void *ctx, vmt_gfn gfn, struct vmt_error *err)
 {
 	struct vmt_scripted *s = ctx;
-	uint8_t **page = slot(s, gfn.n);
+	struct vmt_scripted_page *page = slot(s, gfn.n);
 
 	if (!page)
 		return unmapped(err, gfn.n);
-	free(*page);
-	vmt_gfn_map_remove(&s->pages, gfn.n);
+	free(page->bytes);
+	page->bytes = NULL;
+	page->hole = true;
+	if (gfn.n >= s->config.pages)
+		vmt_gfn_map_remove(&s->pages, gfn.n);
 	return 0;
 }
 
@@ -268,7 +283,11 @@ int vmt_scripted_add_gfn(struct vmt_driver *d, vmt_gfn gfn)
 {
 	struct vmt_scripted *s = vmt_scripted_of(d);
 
-	return s ? page_add(s, gfn, &d->err) : -VMT_E_INVALID;
+	int r = s ? page_add(s, gfn, &d->err) : -VMT_E_INVALID;
+
+	if (r == 0)
+		vmt_model_page_added(s->model, gfn);
+	return r;
 }
 
 int vmt_scripted_remove_gfn(struct vmt_driver *d, vmt_gfn gfn)

@@ -37,6 +37,12 @@ struct vmt_scripted_vcpu {
 	uint16_t last_reason; /**< of its last event */
 };
 
+/** A page of the guest's. */
+struct vmt_scripted_page {
+	uint8_t *bytes; /**< NULL: all zeros */
+	bool hole;      /**< in RAM: no page is there */
+};
+
 /** Rights that were there when the session began. */
 struct vmt_scripted_rights {
 	vmt_view view;
@@ -58,9 +64,10 @@ struct vmt_scripted {
 	/** How long, in real time, another thread has for a stop when nothing else can happen. */
 	int stop_wait_ms;
 
-	struct vmt_gfn_map pages; /**< of uint8_t *; NULL: a page of zeros */
-	uint64_t table_end;       /**< tables are taken from below this gfn */
-	struct vmt_space space;   /**< of config.paging */
+	struct vmt_scripted_page *ram; /**< config.pages of them */
+	struct vmt_gfn_map pages;      /**< of struct vmt_scripted_page: those behind RAM */
+	uint64_t table_end;            /**< tables are taken from below this gfn */
+	struct vmt_space space;        /**< of config.paging */
 
 	struct vmt_arena arena; /**< what steps point to */
 	struct vmt_step *steps;

@@ -88,8 +88,9 @@ enum vmt_scripted_end {
 	VMT_SCRIPTED_IDLE = 1, /**< its vCPUs are blocked for ever, and waits time out */
 };
 
-#define VMT_SCRIPTED_PAGES 256u
-#define VMT_SCRIPTED_RIP   UINT64_C(0x1000)
+#define VMT_SCRIPTED_PAGES     256u
+#define VMT_SCRIPTED_PAGES_MAX (1u << 22)
+#define VMT_SCRIPTED_RIP       UINT64_C(0x1000)
 
 /** Where a vCPU's program begins unless it says so: each in a page of its own. */
 #define VMT_SCRIPTED_RIP_OF(vcpu) (VMT_SCRIPTED_RIP + (uint64_t)(vcpu)*VMT_PAGE_SIZE)
@@ -107,7 +108,11 @@ struct vmt_scripted_config {
 	uint8_t paging;
 	uint8_t at_end; /**< enum vmt_scripted_end */
 	bool keep_code; /**< do not write the instructions' bytes to memory (vmt_scripted_play) */
-	uint32_t pages; /**< of RAM, from gfn 0 on, all zero; 0: VMT_SCRIPTED_PAGES */
+	/**
+	 * Of RAM, from gfn 0 on, all zero. 0: VMT_SCRIPTED_PAGES; at most VMT_SCRIPTED_PAGES_MAX
+	 * (16 GiB). What is never written takes no memory.
+	 */
+	uint32_t pages;
 	/**
 	 * After how many events of a vCPU that gets nowhere a livelock is reported; 0: 64. That is
 	 * what a handler does that continues at an int3: on Xen it would go on for ever.
@@ -128,7 +133,10 @@ VMT_API int vmt_scripted_read(struct vmt_driver *d, vmt_gpa gpa, void *buf, size
 VMT_API int vmt_scripted_write(struct vmt_driver *d, vmt_gpa gpa, const void *buf, size_t len);
 VMT_API int vmt_scripted_fill(struct vmt_driver *d, vmt_gpa gpa, uint8_t byte, size_t len);
 
-/** A zeroed page at @gfn, wherever it is; a page that is there already stays as it is. */
+/**
+ * A zeroed page at @gfn, wherever it is; a page that is there already stays as it is. As on Xen,
+ * vmt_info.max_gfn grows with it.
+ */
 VMT_API int vmt_scripted_add_gfn(struct vmt_driver *d, vmt_gfn gfn);
 
 /** Take the page away (ballooned out): reads of it are -VMT_E_UNMAPPED. */

@@ -49,6 +49,21 @@ static void an_unknown_xen_is_refused(void **state)
 	assert_non_null(strstr(err.text, "3.2"));
 }
 
+static void too_much_ram_is_refused(void **state)
+{
+	struct vmt_scripted_config config = {.pages = VMT_SCRIPTED_PAGES_MAX};
+	struct vmt_driver *d;
+	struct vmt_error err;
+
+	(void)state;
+	vmt_assert_ok(vmt_scripted_create(&config, &d, &err), &err);
+	vmt_assert_ok(vmt_scripted_write(d, vmt_gpa_from((UINT64_C(1) << 34) - 1), "x", 1),
+		      &d->err);
+	vmt_driver_close(d);
+	config.pages++;
+	vmt_assert_refused(vmt_scripted_create(&config, &d, &err), &err, VMT_E_LIMIT);
+}
+
 static void a_config_may_be_left_out(void **state)
 {
 	struct vmt_driver *d;
@@ -111,6 +126,7 @@ static void a_write_that_cannot_be_done_does_nothing(void **state)
 static void pages_come_and_go(void **state)
 {
 	struct vmt_driver *d = domain_create((struct vmt_scripted_config){0});
+	struct vmt_info info;
 	uint8_t byte = 7;
 
 	(void)state;
@@ -119,6 +135,8 @@ static void pages_come_and_go(void **state)
 	vmt_assert_ok(vmt_scripted_add_gfn(d, vmt_gfn_from(0xfee00)), &d->err);
 	vmt_assert_ok(vmt_driver_read(d, vmt_gfn_from(0xfee00), 0, &byte, 1), &d->err);
 	assert_int_equal(byte, 0);
+	vmt_assert_ok(vmt_driver_info(d, &info), &d->err);
+	assert_int_equal(info.max_gfn, 0xfee00);
 	vmt_scripted_write(d, vmt_gpa_from(0x3000), "x", 1);
 	vmt_assert_ok(vmt_scripted_add_gfn(d, vmt_gfn_from(3)), &d->err);
 	vmt_assert_memory(d, vmt_gpa_from(0x3000), 'x'); /* it was there already */
@@ -442,6 +460,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_domain_describes_itself),
 		cmocka_unit_test(an_unknown_xen_is_refused),
+		cmocka_unit_test(too_much_ram_is_refused),
 		cmocka_unit_test(a_config_may_be_left_out),
 		cmocka_unit_test(ram_begins_as_zeros),
 		cmocka_unit_test(the_test_reads_and_writes_over_page_ends),
