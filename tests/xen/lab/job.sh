@@ -78,6 +78,7 @@ job_pack() {
 }
 
 # Brings the host's libraries for every ELF file of the job, except those that dom0 has itself.
+# A library may also lie in the job's own folder.
 job_bring_libs() {
 	local lib files=()
 	while IFS= read -r -d '' file; do
@@ -87,7 +88,7 @@ job_bring_libs() {
 	while read -r lib; do
 		[[ -n $lib ]] || continue
 		grep -qxF "${lib##*/}" "$INITRD/libs" || cp -L "$lib" "$1/.lab/lib/"
-	done < <(libs_on_host "${files[@]}")
+	done < <(LD_LIBRARY_PATH=$1 libs_on_host "${files[@]}")
 }
 
 # job_write_disk DIR: the job as the disk's first half.
