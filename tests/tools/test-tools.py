@@ -38,7 +38,7 @@ def record(folder, name="x.vmt", *words):
 
 @test
 def each_tool_has_help_version_man_page_and_completion(folder):
-    for tool in ("vmirec", "vmitrace"):
+    for tool in ("vmirec", "vmitrace", "vmireplay"):
         out, _ = run(tool, "--help")
         assert out.startswith(f"Usage: {tool}"), out
         out, _ = run(tool, "--version")
@@ -54,7 +54,7 @@ def each_tool_has_help_version_man_page_and_completion(folder):
 
 @test
 def help_man_page_and_completion_name_each_option(folder):
-    for words in (["vmirec"], ["vmitrace", "dump"]):
+    for words in (["vmirec"], ["vmireplay"], ["vmitrace", "dump"]):
         tool = words[0]
         out, _ = run(*words, "--help")
         names = set(re.findall(r"--([a-z-]+)", out.split("Options:")[1])) - {"help", "version"}
@@ -79,6 +79,9 @@ def wrong_words_are_status_2_with_a_sentence(folder):
         ("vmitrace", "fly"),
         ("vmitrace", "info"),
         ("vmitrace", "dump", "--kind", "nothing", "x.vmt"),
+        ("vmireplay",),
+        ("vmireplay", "--break-at", "3", "x.vmt"),
+        ("vmireplay", "--re-record", "y.vmt", "x.vmt", "x.vmt"),
     ):
         _, err = run(tool, *words, status=2)
         assert tool == "vmitrace" and not words or err.startswith(f"{tool}: "), err
@@ -216,6 +219,53 @@ def a_failing_domain_is_status_6_and_a_wrong_scenario_2(folder):
         f.write("domain vcpus=1\n0 at=0x1000 fly\n")
     _, err = run("vmirec", "-g", scenario, "-H", "tiny", "-o", path, "-f", status=2)
     assert "s.scn:2" in err, err
+
+
+@test
+def an_unchanged_handler_replays_the_same_and_re_records_to_equal_digests(folder):
+    path = record(folder)
+    out, _ = run("vmireplay", "-H", "tiny", path)
+    assert "same" in out.splitlines()[-1], out
+    again = os.path.join(folder, "again.vmt")
+    run("vmireplay", "-q", "--re-record", again, path)
+    out, _ = run("vmitrace", "digest", path, again)
+    lines = [line.split()[:2] for line in out.splitlines()]
+    assert lines[0] == lines[1], out
+    out, _ = run("vmireplay", "--match", "strict", "--json", path)
+    report = json.loads(out)
+    assert report["verdict"] == "same" and report["first"] is None, report
+
+
+@test
+def a_changed_handler_is_status_1_with_the_first_difference(folder):
+    path = record(folder)
+    changed = os.path.join(BUILD, "fixtures/handlers/tiny-v2.so")
+    out, _ = run("vmireplay", "-H", changed, path, status=1)
+    assert "emission" in out and "different" in out.splitlines()[-1], out
+    out, _ = run("vmireplay", "--json", "-H", changed, path, status=1)
+    first = json.loads(out)["first"]
+    assert first["difference"] == "emission" and first["event"] == 2, first
+
+
+@test
+def a_cut_trace_is_not_judged_the_same(folder):
+    path = record(folder)
+    with open(path, "rb") as f:
+        whole = f.read()
+    with open(path, "wb") as f:
+        f.write(whole[: len(whole) - 60])
+    run("vmireplay", "-H", "tiny", path, status=3)
+
+
+@test
+def a_handler_that_a_trace_names_is_never_loaded(folder):
+    path = os.path.join(folder, "x.vmt")
+    changed = os.path.join(BUILD, "fixtures/handlers/tiny-v2.so")
+    run("vmirec", "-g", SCENARIO, "-H", changed, "-o", path)
+    # Its name is "tiny", which is a bundled handler: that one runs, and differs.
+    run("vmireplay", path, status=1)
+    _, err = run("vmireplay", "-H", os.path.join(folder, "no.so"), path, status=2)
+    assert "no.so" in err, err
 
 
 def main():
