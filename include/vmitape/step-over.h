@@ -13,6 +13,11 @@
  *
  * While a vCPU is stepped over, its single-step events belong to this object: do not step the same
  * vCPU for another purpose at the same time.
+ *
+ * An instruction that leaves the guest by itself (CPUID, VMCALL, port I/O, a watched write of a CR
+ * or MSR) is carried out by the hypervisor, and a CPU counts its step only with the next one (VMX's
+ * monitor trap flag). So that one is executed in the plain view too, and a breakpoint on it is not
+ * hit.
  */
 #ifndef VMITAPE_STEP_OVER_H
 #define VMITAPE_STEP_OVER_H

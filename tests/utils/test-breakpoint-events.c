@@ -312,6 +312,23 @@ static void a_global_breakpoint_stops_every_address_space(bool slow)
 	stage_finish(&st);
 }
 
+/* What <vmitape/step-over.h> says of instructions that leave the guest by themselves. */
+static void a_cpuid_below_a_breakpoint_takes_the_next_instruction_along(bool slow)
+{
+	const struct plan the_plan = {
+		.breakpoints = {physical(AT(0)), physical(AT(0) + 2), physical(AT(0) + 3)}, .n = 3};
+	struct stage st;
+
+	stage_init(&st, NULL, slow);
+	PLAY(&st, VMT_INSN_CPUID(0, AT(0), 0, 0), VMT_INSN_NOP(0, AT(0) + 2),
+	     VMT_INSN_NOP(0, AT(0) + 3));
+	stage_run_through(&st, &the_plan);
+	assert_int_equal(vmt_collector_nemissions(st.seen, "hit"), 2);
+	assert_int_equal(vmt_collector_emission(st.seen, "hit", 0)->values[0].v.u, AT(0));
+	assert_int_equal(vmt_collector_emission(st.seen, "hit", 1)->values[0].v.u, AT(0) + 3);
+	stage_finish(&st);
+}
+
 /* -------------------------------------------------------------------------------------------- */
 /* The guest's own int3                                                                         */
 /* -------------------------------------------------------------------------------------------- */
@@ -546,22 +563,23 @@ static void an_int3_that_cannot_be_told_apart_is_a_failure(bool slow)
 	fails_cleanly(slow, steps, 2, VMT_CALL_READ, "cannot tell whose int3 this is");
 }
 
-#define SCENARIOS(F)                                                \
-	F(a_breakpoint_is_hit_each_time_it_is_executed)             \
-	F(neighbours_on_a_page_are_hit_one_after_the_other)         \
-	F(each_vcpu_is_stepped_over_by_itself)                      \
-	F(another_address_space_runs_through)                       \
-	F(a_global_breakpoint_stops_every_address_space)            \
-	F(an_int3_of_the_guest_reaches_it)                          \
-	F(an_int3_below_a_breakpoint_reaches_the_guest_too)         \
-	F(a_breakpoint_that_is_gone_when_its_event_comes_is_passed) \
-	F(the_guest_reads_its_own_bytes)                            \
-	F(what_the_guest_writes_reaches_the_shadow_page)            \
-	F(the_shadow_has_the_new_byte_and_the_int3)                 \
-	F(no_execute_stops_at_its_address_alone)                    \
-	F(other_rights_of_a_no_execute_page_are_the_handlers)       \
-	F(events_that_come_after_the_end_are_answered)              \
-	F(a_write_that_cannot_be_carried_over_is_a_failure)         \
+#define SCENARIOS(F)                                                   \
+	F(a_breakpoint_is_hit_each_time_it_is_executed)                \
+	F(neighbours_on_a_page_are_hit_one_after_the_other)            \
+	F(each_vcpu_is_stepped_over_by_itself)                         \
+	F(another_address_space_runs_through)                          \
+	F(a_global_breakpoint_stops_every_address_space)               \
+	F(a_cpuid_below_a_breakpoint_takes_the_next_instruction_along) \
+	F(an_int3_of_the_guest_reaches_it)                             \
+	F(an_int3_below_a_breakpoint_reaches_the_guest_too)            \
+	F(a_breakpoint_that_is_gone_when_its_event_comes_is_passed)    \
+	F(the_guest_reads_its_own_bytes)                               \
+	F(what_the_guest_writes_reaches_the_shadow_page)               \
+	F(the_shadow_has_the_new_byte_and_the_int3)                    \
+	F(no_execute_stops_at_its_address_alone)                       \
+	F(other_rights_of_a_no_execute_page_are_the_handlers)          \
+	F(events_that_come_after_the_end_are_answered)                 \
+	F(a_write_that_cannot_be_carried_over_is_a_failure)            \
 	F(an_int3_that_cannot_be_told_apart_is_a_failure)
 
 #define FUNCTIONS(name)                       \
