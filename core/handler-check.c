@@ -53,9 +53,12 @@ static int table_check(const struct vmt_handler_ops *ops, struct vmt_error *err)
 
 int vmt_handler_check(const struct vmt_handler_ops *ops, struct vmt_error *err)
 {
+	struct vmt_error nobodys;
 	const char *name;
 	int r;
 
+	if (!err)
+		err = &nobodys;
 	/* Nothing but these two can be trusted before they are checked. */
 	if (ops->abi != VMT_HANDLER_ABI)
 		return vmt_error_set(err, VMT_E_ABI, "handler",
