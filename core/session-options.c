@@ -3,7 +3,6 @@
  * A handler's options: declared with type and default, given as text, checked once when the session
  * is made.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,14 +16,15 @@
 static bool parse_u64(const char *text, uint64_t *number)
 {
 	const bool hex = text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-	char *end;
+	const char *digits = hex ? text + 2 : text;
 
-	/* strtoull would take blanks, signs and octal numbers. */
-	if (!isdigit((unsigned char)text[0]))
+	/* strtoull would take blanks, signs, octal numbers and a second 0x. */
+	if (digits[0] == '\0' ||
+	    digits[strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789")] != '\0')
 		return false;
 	errno = 0;
-	*number = strtoull(hex ? text + 2 : text, &end, hex ? 16 : 10);
-	return errno == 0 && *end == '\0' && (!hex || isxdigit((unsigned char)text[2]));
+	*number = strtoull(digits, NULL, hex ? 16 : 10);
+	return errno == 0;
 }
 
 static bool parse_bool(const char *text, uint64_t *number)
