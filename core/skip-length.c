@@ -27,19 +27,26 @@ static bool is_legacy_prefix(int byte)
 	return false;
 }
 
-/** Skip prefixes and give the first opcode byte, or -1. */
+static bool is_rex(const struct code *c, int byte)
+{
+	return c->code64 && byte >= 0x40 && byte <= 0x4f;
+}
+
+/**
+ * Skip prefixes and give the first opcode byte, or -1. A prefix may stand there more than once and
+ * means the same then; a REX before another prefix means nothing.
+ */
 static int opcode(struct code *c)
 {
+	const bool other = !c->addr16;
 	int byte = next(c);
 
-	while (is_legacy_prefix(byte)) {
+	while (is_legacy_prefix(byte) || is_rex(c, byte)) {
 		/* In 64-bit code 67 gives 32-bit addresses, whose operands are as long. */
 		if (byte == 0x67 && !c->code64)
-			c->addr16 = !c->addr16;
+			c->addr16 = other;
 		byte = next(c);
 	}
-	if (c->code64 && (byte & 0xf0) == 0x40)
-		byte = next(c);
 	return byte;
 }
 
