@@ -25,6 +25,12 @@ void vmt_session_teardown_failed(struct vmt_session *s, const struct vmt_error *
 		s->outcome.teardown = *err;
 }
 
+static void report(struct vmt_session *s, const struct vmt_error *err)
+{
+	VMT_OBSERVE(s, failure, err);
+	vmt_session_teardown_failed(s, err);
+}
+
 /** A step failed twice: note it. A domain that is gone needs no teardown. Returns false. */
 static bool step_failed(struct vmt_session *s, const char *step)
 {
@@ -33,8 +39,7 @@ static bool step_failed(struct vmt_session *s, const char *step)
 	if (err->status == VMT_E_GONE || err->status == VMT_E_END_OF_TRACE)
 		return false;
 	vmt_error_prefix(err, "teardown step '%s' failed twice: ", step);
-	VMT_OBSERVE(s, failure, err);
-	vmt_session_teardown_failed(s, err);
+	report(s, err);
 	return false;
 }
 
@@ -117,6 +122,7 @@ static void drain_and_settle(struct vmt_session *s)
 {
 	uint32_t left = s->config.drain_max;
 	uint32_t pending = 0;
+	struct vmt_error err;
 	bool drained;
 
 	for (unsigned round = 0; round < SETTLE_ROUNDS; round++) {
@@ -129,10 +135,10 @@ static void drain_and_settle(struct vmt_session *s)
 		if (left == 0)
 			break;
 	}
-	vmt_error_set(&s->driver->err, VMT_E_LIMIT, "drain",
+	vmt_error_set(&err, VMT_E_LIMIT, "drain",
 		      "%u events are still pending after %u were answered: something still traps",
 		      pending, s->config.drain_max - left);
-	step_failed(s, "drain");
+	report(s, &err);
 }
 
 void vmt_session_teardown(struct vmt_session *s)
