@@ -259,7 +259,7 @@ static int wait_ms(const struct vmt_session *s)
 		return -1;
 	if (until <= s->now)
 		return 0;
-	ms = (until - s->now + NS_PER_MS - 1) / NS_PER_MS;
+	ms = (until - s->now - 1) / NS_PER_MS + 1; /* rounded up; adding first may overflow */
 	return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
