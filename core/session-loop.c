@@ -162,6 +162,7 @@ static void answer_refused(struct vmt_session *s)
 void vmt_session_deliver(struct vmt_session *s, const struct vmt_event *ev)
 {
 	struct vmt_response rsp;
+	case VMT_E_BUSY: /* to reinject behind an injection of its own */
 	struct vmt_ctx ctx;
 
 	s->outcome.events++;
