@@ -97,8 +97,22 @@ static void create_handler(struct vmt_session *s)
 		s->own_pauses--;
 }
 
+/** The loop is not for those whom it calls. */
+static int refuse_callback(struct vmt_session *s, const char *call)
+{
+	if (!vmt_session_on_callback(s))
+		return 0;
+	return vmt_error_set(&s->err, VMT_E_WRONG_PLACE, call,
+			     "a handler cannot run the session that has called it; return from the "
+			     "callback");
+}
+
 int vmt_session_begin(struct vmt_session *s)
 {
+	int r = refuse_callback(s, "vmt_session_begin");
+
+	if (r < 0)
+		return r;
 	if (s->began)
 		return vmt_error_set(&s->err, VMT_E_WRONG_PLACE, "vmt_session_begin",
 				     "this session has begun already; create another one");
@@ -148,6 +162,7 @@ static void answer_refused(struct vmt_session *s)
 	case VMT_E_INVALID:
 	case VMT_E_NOT_SUPPORTED:
 	case VMT_E_NOT_FOUND:
+	case VMT_E_BUSY: /* to reinject behind an injection of its own */
 	case VMT_E_WRONG_PLACE:
 		vmt_error_prefix(&s->driver->err,
 				 "handler '%s', callback %llu: its response was refused: ",
@@ -162,7 +177,6 @@ static void answer_refused(struct vmt_session *s)
 void vmt_session_deliver(struct vmt_session *s, const struct vmt_event *ev)
 {
 	struct vmt_response rsp;
-	case VMT_E_BUSY: /* to reinject behind an injection of its own */
 	struct vmt_ctx ctx;
 
 	s->outcome.events++;
@@ -302,7 +316,10 @@ static void wait_outcome(struct vmt_session *s, uint32_t outcome)
 int vmt_session_step(struct vmt_session *s)
 {
 	struct vmt_wait wait = {0};
+	int r = refuse_callback(s, "vmt_session_step");
 
+	if (r < 0)
+		return r;
 	if (!s->began || s->ended)
 		return vmt_error_set(&s->err, VMT_E_WRONG_PLACE, "vmt_session_step",
 				     "call vmt_session_begin first, and no step after the end");
@@ -327,6 +344,12 @@ int vmt_session_step(struct vmt_session *s)
 
 int vmt_session_end(struct vmt_session *s, struct vmt_outcome *outcome)
 {
+	int r = refuse_callback(s, "vmt_session_end");
+
+	if (r < 0 && outcome)
+		*outcome = s->outcome;
+	if (r < 0)
+		return r;
 	if (s->began && !s->ended) {
 		/* Whoever owns the loop may end it when it likes: that is a stop. */
 		if (!over(s))
