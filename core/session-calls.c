@@ -59,7 +59,11 @@ int vmt_domain_info(struct vmt_session *s, struct vmt_info *info)
 {
 	int r = vmt_session_enter(s, "info");
 
-	return r < 0 ? r : done(s, vmt_driver_info(s->driver, info));
+	if (r >= 0)
+		r = done(s, vmt_driver_info(s->driver, info));
+	if (r >= 0)
+		info->now = s->now; /* one time inside a callback */
+	return r;
 }
 
 /* -------------------------------------------------------------------------------------------- */

@@ -35,7 +35,10 @@ VMT_API const struct vmt_error *vmt_error_of(const struct vmt_session *s);
  */
 VMT_API int vmt_session_fail(struct vmt_session *s, const char *fmt, ...) VMT_PRINTF(2, 3);
 
-/** The domain as it is now: vCPUs, memory, capabilities, Xen version. */
+/**
+ * The domain as it is now: vCPUs, memory, capabilities, Xen version. Its time is that of the
+ * callback, vmt_now().
+ */
 VMT_API int vmt_domain_info(struct vmt_session *s, struct vmt_info *info);
 
 /* -------------------------------------------------------------------------------------------- */
