@@ -76,6 +76,18 @@ static bool is_async_write(const struct vmt_monitor *m)
 	       (m->kind == VMT_MONITOR_CR || m->kind == VMT_MONITOR_MSR);
 }
 
+/** Keep in mind which asynchronous ones are on. Switching off is by register, whatever the flags. */
+static void note_async_write(struct vmt_session *s, const struct vmt_monitor *m, bool on)
+{
+	if (m->kind == VMT_MONITOR_MSR && on && is_async_write(m))
+		s->async_msrs = true;
+	if (m->kind != VMT_MONITOR_CR || m->what >= VMT_CR_COUNT)
+		return;
+	s->async_crs &= ~(1u << m->what);
+	if (on && is_async_write(m))
+		s->async_crs |= 1u << m->what;
+}
+
 int vmt_monitor_enable(struct vmt_session *s, const struct vmt_monitor *monitor)
 {
 	int r = vmt_session_enter_effect(s, "monitor");
@@ -93,8 +105,8 @@ int vmt_monitor_enable(struct vmt_session *s, const struct vmt_monitor *monitor)
 			"an asynchronous CR or MSR monitor cannot be used together with "
 			"vmt_deny_enable(); make it synchronous");
 	r = done(s, vmt_driver_monitor(s->driver, monitor, true));
-	if (r >= 0 && is_async_write(monitor))
-		s->async_writes++;
+	if (r >= 0)
+		note_async_write(s, monitor, true);
 	return r;
 }
 
@@ -109,8 +121,8 @@ int vmt_monitor_disable(struct vmt_session *s, const struct vmt_monitor *monitor
 			&s->err, VMT_E_INVALID, "monitor",
 			"what vmt_deny_enable() asked for lasts until the session ends");
 	r = done(s, vmt_driver_monitor(s->driver, monitor, false));
-	if (r >= 0 && is_async_write(monitor) && s->async_writes)
-		s->async_writes--;
+	if (r >= 0)
+		note_async_write(s, monitor, false);
 	return r;
 }
 
@@ -149,12 +161,11 @@ int vmt_deny_enable(struct vmt_session *s)
 			&s->err, VMT_E_WRONG_PLACE, place,
 			"vmt_deny_enable() is for create: later, writes that are under "
 			"way would be treated in two ways");
-	if (s->async_writes)
+	if (s->async_crs || s->async_msrs)
 		return vmt_error_set(
 			&s->err, VMT_E_INVALID, place,
 			"vmt_deny_enable() cannot be used together with asynchronous CR "
-			"or MSR monitors, and %u are on",
-			s->async_writes);
+			"or MSR monitors, and one is on");
 	r = done(s, vmt_driver_monitor(s->driver, &deferred, true));
 	if (r >= 0)
 		s->deferred_writes = true;

@@ -57,11 +57,12 @@ struct vmt_session {
 	uint64_t wake_at; /**< 0: none */
 	/** When handle_timeout is due if no event comes, ns; UINT64_MAX: never. */
 	uint64_t deadline;
-	unsigned own_pauses;   /**< of the session itself */
-	unsigned pauses;       /**< of the handler, and not resumed yet */
-	unsigned async_writes; /**< asynchronous CR and MSR monitors that are on */
-	bool deferred_writes;  /**< vmt_deny_enable was called */
-	bool created;          /**< the handler's create succeeded */
+	unsigned own_pauses; /**< of the session itself */
+	unsigned pauses;     /**< of the handler, and not resumed yet */
+	unsigned async_crs; /**< asynchronous CR monitors that are on: a bit for each enum vmt_cr */
+	bool async_msrs;    /**< an asynchronous MSR monitor was switched on; Xen has none */
+	bool deferred_writes; /**< vmt_deny_enable was called */
+	bool created;         /**< the handler's create succeeded */
 	bool began;
 	bool ended;
 	/** The thread that runs a callback, a pthread_t; 0: none does. */
