@@ -10,9 +10,25 @@
 #define CS_ACCESS_L  (1u << 9)
 #define CS_ACCESS_DB (1u << 10)
 
+/** From the event's RIP: skipping twice is skipping once. */
+static struct vmt_response skip(struct vmt_ctx *ctx, unsigned length)
+{
+	ctx->gprs.rip = ctx->event->regs.gprs.rip + length;
+	return vmt_with_regs(vmt_respond(VMT_CONTINUE), &ctx->gprs);
+}
+
+/** The length came with the event. */
+static struct vmt_response skip_known(struct vmt_ctx *ctx, unsigned length)
+{
+	if (length == 0)
+		return vmt_fail(ctx, "there is no instruction to skip: the exception was not "
+				     "raised by one (a hardware exception)");
+	return skip(ctx, length);
+}
+
 /**
  * Read up to VMT_INSN_MAX bytes at RIP; fewer when the next page cannot be read, for the
- * instruction may end before it. 0: none could be read, the reason is the session's error.
+ * instruction may end before it.
  */
 static size_t read_code(struct vmt_ctx *ctx, uint64_t at, uint8_t *code)
 {
@@ -27,20 +43,6 @@ static size_t read_code(struct vmt_ctx *ctx, uint64_t at, uint8_t *code)
 	return n;
 }
 
-/** The length in bytes; 0: not an instruction that can be skipped; negative: it cannot be read. */
-static int decoded_length(struct vmt_ctx *ctx)
-{
-	const struct vmt_regs *regs = &ctx->event->regs;
-	const bool long_mode = regs->efer & VMT_EFER_LMA;
-	const bool code64 = long_mode && (regs->cs.access & CS_ACCESS_L);
-	const bool code16 = !code64 && !(regs->cs.access & CS_ACCESS_DB);
-	const uint64_t base = code64 ? 0 : regs->cs.base;
-	uint8_t code[VMT_INSN_MAX];
-	size_t n = read_code(ctx, base + regs->gprs.rip, code);
-
-	return n > 0 ? (int)vmt_skip_length(code, n, code16, code64) : -1;
-}
-
 static struct vmt_response unreadable(struct vmt_ctx *ctx)
 {
 	char why[VMT_ERROR_PLACE + VMT_ERROR_TEXT];
@@ -52,39 +54,57 @@ static struct vmt_response unreadable(struct vmt_ctx *ctx)
 			(unsigned long long)ctx->event->regs.gprs.rip, why);
 }
 
+static struct vmt_response skip_decoded(struct vmt_ctx *ctx)
+{
+	const struct vmt_regs *regs = &ctx->event->regs;
+	const unsigned long long rip = regs->gprs.rip;
+	const bool long_mode = regs->efer & VMT_EFER_LMA;
+	const bool code64 = long_mode && (regs->cs.access & CS_ACCESS_L);
+	const bool code16 = !code64 && !(regs->cs.access & CS_ACCESS_DB);
+	struct vmt_error *err = &ctx->session->err;
+	const struct vmt_error before = *err;
+	uint8_t code[VMT_INSN_MAX];
+	unsigned length;
+	size_t n;
+
+	if (!(regs->known & VMT_KNOWN(VMT_REG_CS)))
+		return vmt_fail(ctx,
+				"the instruction at %#llx cannot be decoded: the event does "
+				"not tell CS",
+				rip);
+	n = read_code(ctx, (code64 ? 0 : regs->cs.base) + rip, code);
+	length = vmt_skip_length(code, n, code16, code64);
+	if (length > 0) {
+		*err = before; /* the page behind the instruction may be missing: no matter */
+		return skip(ctx, length);
+	}
+	if (n < VMT_INSN_MAX)
+		return unreadable(ctx);
+	return vmt_fail(ctx, "the bytes at %#llx are not an instruction that gives a %s event", rip,
+			vmt_reason_name(ctx->event->reason));
+}
+
 struct vmt_response vmt_skip(struct vmt_ctx *ctx)
 {
 	const struct vmt_event *ev = ctx->event;
-	int length;
 
+	if ((ev->regs.known & VMT_KNOWN_GPRS) != VMT_KNOWN_GPRS)
+		return vmt_fail(ctx, "the event does not tell RIP and all other general registers, "
+				     "which a skip would set");
 	switch (ev->reason) {
 	case VMT_EVENT_INTERRUPT:
-		length = ev->u.interrupt.interrupt.insn_length;
-		break;
+		return skip_known(ctx, ev->u.interrupt.interrupt.insn_length);
 	case VMT_EVENT_CPUID:
-		length = ev->u.cpuid.insn_length;
-		break;
+		return skip_known(ctx, ev->u.cpuid.insn_length);
 	case VMT_EVENT_HYPERCALL:
-		length = ev->u.hypercall.insn_length;
-		break;
+		return skip_known(ctx, ev->u.hypercall.insn_length);
 	case VMT_EVENT_IO:
 	case VMT_EVENT_DESCRIPTOR:
-		length = decoded_length(ctx);
-		break;
+		return skip_decoded(ctx);
 	default:
 		return vmt_fail(ctx,
 				"a %s event cannot be skipped: its instruction is not one that "
 				"stops before it is executed",
 				vmt_reason_name(ev->reason));
 	}
-	if (length < 0)
-		return unreadable(ctx);
-	if (length == 0)
-		return vmt_fail(ctx,
-				"the length of the instruction at %#llx is not known: it is not of "
-				"this event's kind, or the event has none (a hardware exception)",
-				(unsigned long long)ev->regs.gprs.rip);
-	/* From the event's RIP: skipping twice is skipping once. */
-	ctx->gprs.rip = ev->regs.gprs.rip + (unsigned)length;
-	return vmt_with_regs(vmt_respond(VMT_CONTINUE), &ctx->gprs);
 }

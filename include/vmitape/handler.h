@@ -70,7 +70,7 @@ VMT_API enum vmt_phase vmt_phase_of(const struct vmt_ctx *ctx);
  * Continue with RIP past the instruction that stopped: INT3, CPUID, VMCALL, IN and OUT, and
  * descriptor-table instructions are skipped by their length (I/O and descriptor ones are decoded
  * from memory). The edits in vmt_gprs_of() are kept. For other events, or when the bytes cannot be
- * read, this is a vmt_fail() that says why.
+ * read or the event does not tell all general registers, this is a vmt_fail() that says why.
  */
 VMT_API struct vmt_response vmt_skip(struct vmt_ctx *ctx);
 
