@@ -69,7 +69,8 @@ VMT_API enum vmt_phase vmt_phase_of(const struct vmt_ctx *ctx);
 /**
  * Continue with RIP past the instruction that stopped: INT3, CPUID, VMCALL, IN and OUT, and
  * descriptor-table instructions are skipped by their length (I/O and descriptor ones are decoded
- * from memory). The edits in vmt_gprs_of() are kept. For other events, or when the bytes cannot be
+ * from memory). The edits in vmt_gprs_of() are kept; RAX of a VMCALL that was not edited becomes its
+ * result, 0, which the event's registers do not show. For other events, or when the bytes cannot be
  * read or the event does not tell all general registers, this is a vmt_fail() that says why.
  */
 VMT_API struct vmt_response vmt_skip(struct vmt_ctx *ctx);
