@@ -241,15 +241,15 @@ struct vmt_replay_report {
 	/* Events of the recording. Those not counted were never come to. */
 	uint64_t recorded_events, recorded_callbacks;
 	uint64_t delivered;
-	uint64_t suppressed;      /**< only the recorded handler's traps caused them */
-	uint64_t blind;           /**< traps that only the replayed handler has, the most at once */
+	uint64_t suppressed;  /**< only the recorded handler's traps caused them */
+	uint64_t blind;       /**< traps that only the replayed handler has, the most at once */
 	uint64_t blind_times; /**< how often the guest went on with such traps */
-	uint64_t blind_seen;      /**< events that show that the guest reached such a trap */
+	uint64_t blind_seen;  /**< events that show that the guest reached such a trap */
 
 	/* What the replayed handler was told. */
 	uint64_t reads[VMT_PROVENANCE_COUNT]; /**< by enum vmt_provenance */
 	uint64_t oldest; /**< the greatest age of stale bytes served, in records of the trace */
-	uint64_t misses;       /**< reads and other questions that the trace has no answer to */
+	uint64_t misses; /**< reads and other questions that the trace has no answer to */
 	uint64_t misses_pages; /**< of them: would be there with `--capture pages` */
 	uint64_t
 		modelled; /**< calls answered by the model: the recorded handler did not make them */
