@@ -33,11 +33,10 @@ static struct vmt_said replayed_said(const struct vmt_kept_emission *e)
 static void emissions_differ(struct vmt_replay *r, size_t number, const char *field,
 			     const struct vmt_said *recorded, const struct vmt_said *replayed)
 {
-	struct vmt_divergence *d = &r->report.first;
 	const struct vmt_said *named = recorded ? recorded : replayed;
-	char what[sizeof(d->what)];
-	char a[sizeof(d->recorded)] = "nothing";
-	char b[sizeof(d->replayed)] = "nothing";
+	char what[sizeof(((struct vmt_divergence *)0)->what)];
+	char a[sizeof(((struct vmt_divergence *)0)->recorded)] = "nothing";
+	char b[sizeof(((struct vmt_divergence *)0)->replayed)] = "nothing";
 
 	snprintf(what, sizeof(what), "emission %zu (%s)%s%s", number,
 		 named->schema ? named->schema->name : "?", *field ? ": " : "", field);
@@ -133,12 +132,11 @@ void vmt_compare_lost(struct vmt_replay *r, const struct vmt_trace_record *recor
 void vmt_compare_poll(struct vmt_replay *r, const struct vmt_callback_result *result,
 		      const struct vmt_trace_poll *recorded, const struct vmt_trace_output *output)
 {
-	struct vmt_divergence *d = &r->report.first;
 	struct vmt_said a = {0};
 	struct vmt_said b = {0};
-	char a_text[sizeof(d->recorded)];
-	char b_text[sizeof(d->replayed)];
-	char what[sizeof(d->what)];
+	char a_text[sizeof(((struct vmt_divergence *)0)->recorded)];
+	char b_text[sizeof(((struct vmt_divergence *)0)->replayed)];
+	char what[sizeof(((struct vmt_divergence *)0)->what)];
 	const char *field;
 
 	if (!recorded)
@@ -192,9 +190,8 @@ static void compare_response(struct vmt_replay *r, const struct vmt_response *re
 {
 	struct vmt_meets meets_recorded = vmt_recorded_meets(r);
 	struct vmt_meets meets_replayed = vmt_replayed_meets(r);
-	struct vmt_divergence *d = &r->report.first;
-	char a_text[sizeof(d->recorded)];
-	char b_text[sizeof(d->replayed)];
+	char a_text[sizeof(((struct vmt_divergence *)0)->recorded)];
+	char b_text[sizeof(((struct vmt_divergence *)0)->replayed)];
 	char a_effect[512];
 	char b_effect[512];
 	struct vmt_effect a;

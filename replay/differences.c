@@ -90,7 +90,7 @@ static void recorded_lines(struct vmt_replay *r, struct lines *lines)
 static void common(const struct lines *a, const struct lines *b,
 		   uint8_t table[VMT_CALLS_KEPT + 1][VMT_CALLS_KEPT + 1])
 {
-	memset(table, 0, (VMT_CALLS_KEPT + 1) * (VMT_CALLS_KEPT + 1));
+	memset(table, 0, (size_t)(VMT_CALLS_KEPT + 1) * (VMT_CALLS_KEPT + 1));
 	for (size_t i = a->n; i-- > 0;)
 		for (size_t j = b->n; j-- > 0;)
 			if (strcmp(a->v[i], b->v[j]) == 0)

@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -95,8 +96,8 @@ static uint64_t memory_of(pid_t pid)
 	n = read(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	buf[n > 0 ? n : 0] = '\0';
-	if (sscanf(buf, "%*u %llu", &pages) != 1)
-		return 0;
+	/* the second number: resident pages */
+	pages = strtoull(buf + strcspn(buf, " "), NULL, 10);
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 

@@ -216,7 +216,7 @@ static bool make_room(struct vmt_window *w)
 	slots = calloc(cap, sizeof(*slots));
 	if (!slots)
 		return false;
-	for (size_t i = 0; i < w->n; i++)
+	for (size_t i = 0; w->cap && i < w->n; i++)
 		slots[i] = w->slots[(w->first + i) % w->cap];
 	free(w->slots);
 	w->slots = slots;
@@ -291,7 +291,9 @@ void vmt_window_drop(struct vmt_window *w)
 	if (--w->n > 0)
 		give_back(&w->copies, w->slots[w->first].block);
 	else if (w->copies.newest) {
-		give_back(&w->copies, w->copies.newest);
-		w->copies.newest->used = 0;
+		struct vmt_copies_block *newest = w->copies.newest;
+
+		give_back(&w->copies, newest);
+		newest->used = 0;
 	}
 }

@@ -16,7 +16,6 @@
 #include "common/handler.h"
 #include "common/options.h"
 #include "common/status.h"
-#include "version.h"
 
 static const char tool_name[] = "vmirec";
 

@@ -14,7 +14,6 @@
 #include "common/handler.h"
 #include "common/options.h"
 #include "common/status.h"
-#include "version.h"
 
 static const char tool_name[] = "vmireplay";
 

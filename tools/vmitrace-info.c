@@ -36,6 +36,8 @@ static void survey_finish(struct survey *s)
 
 static void survey_meta(struct survey *s, const struct vmt_trace_meta *meta)
 {
+	if (s->has_meta)
+		return;
 	s->meta = *meta;
 	s->has_meta = true;
 	s->tool = strdup(meta->tool);

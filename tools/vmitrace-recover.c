@@ -66,6 +66,7 @@ static int copy_record(struct recovery *c, struct vmt_trace_record *record, stru
 {
 	const uint64_t id = page_of(record);
 	uint8_t page[VMT_PAGE_SIZE];
+	int n;
 
 	if (id && vmt_trace_reader_page(c->r, id, page, err) < 0) {
 		/* Without its bytes the record would say something that is not so. */
@@ -73,8 +74,10 @@ static int copy_record(struct recovery *c, struct vmt_trace_record *record, stru
 		return 0;
 	}
 	record->page = id ? page : NULL;
+	n = vmt_trace_writer_append(c->w, record, err);
+	record->page = NULL;
 	c->records++;
-	return vmt_trace_writer_append(c->w, record, err);
+	return n;
 }
 
 static int copy_all(struct recovery *c, struct vmt_error *err)

@@ -119,7 +119,7 @@ static void copy(void *to, const void *from, uint32_t len)
 int vmt_xen_read(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, void *buf, uint32_t len)
 {
 	struct vmt_xen *x = vmt_xen_of(d);
-	void *page;
+	void *page = NULL;
 	int r = vmt_xen_need_ring(x);
 
 	if (r == 0)
@@ -132,7 +132,7 @@ int vmt_xen_read(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, void *buf, 
 int vmt_xen_write(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, const void *buf, uint32_t len)
 {
 	struct vmt_xen *x = vmt_xen_of(d);
-	void *page;
+	void *page = NULL;
 	int r = vmt_xen_need_ring(x);
 
 	if (r == 0)

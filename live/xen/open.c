@@ -297,7 +297,7 @@ static int draw_seed(struct vmt_xen *x, uint64_t wanted)
 
 static int open_all(struct vmt_xen *x, const struct vmt_xen_config *config)
 {
-	xc_domaininfo_t info;
+	xc_domaininfo_t info = {0};
 	bool altp2m = false;
 	int r = draw_seed(x, config->seed);
 

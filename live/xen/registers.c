@@ -228,6 +228,9 @@ static int set_paused(struct vmt_xen *x, uint16_t vcpu, const struct vmt_regs *r
 
 	if (r < 0)
 		return r;
+	if (!image->cpu)
+		return vmt_xen_refuse(x, VMT_E_HYPERVISOR, "Xen gives no CPU record for vCPU %u",
+				      vcpu);
 	before = *image->cpu;
 	encode(regs, image->cpu);
 	if (xc_domain_hvm_setcontext(x->xch, x->domid, image->bytes, image->size) == 0)

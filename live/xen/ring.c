@@ -263,7 +263,7 @@ static void look(struct vmt_xen *x, const struct vmt_xen_slot *slot, const struc
 	*s = (struct vmt_xen_situation){
 		.vendor = x->vendor,
 		.deferring = x->on[VMT_MONITOR_DEFERRED_WRITES],
-		.deferred = slot->deferred,
+		.deferred = slot && slot->deferred,
 		.watches_step = x->on[VMT_MONITOR_SINGLESTEP],
 		.stepped = v->wanted,
 		.injecting = v->injecting,

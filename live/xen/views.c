@@ -179,7 +179,7 @@ int vmt_xen_set_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn, uint64_
 		       struct vmt_access access, uint64_t *done)
 {
 	struct vmt_xen *x = vmt_xen_of(d);
-	xenmem_access_t wanted;
+	xenmem_access_t wanted = XENMEM_access_n;
 	xen_pfn_t max = 0;
 	uint32_t run = SET_AT_ONCE;
 	int r = encode_access(x, access, &wanted);
@@ -204,7 +204,7 @@ int vmt_xen_set_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn, uint64_
 		} else {
 			return vmt_xen_failed(x,
 					      "Xen does not set the rights of gfn %#llx in view %u",
-					      (unsigned long long)(gfn.n + *done), view);
+					      (unsigned long long)gfn.n + *done, view);
 		}
 	}
 	*done = count; /* nothing stands behind the largest gfn */
@@ -230,7 +230,7 @@ static int need_initial(struct vmt_xen *x, struct vmt_access access)
 int vmt_xen_create_view(struct vmt_driver *d, struct vmt_access access, vmt_view *view)
 {
 	struct vmt_xen *x = vmt_xen_of(d);
-	xenmem_access_t wanted;
+	xenmem_access_t wanted = XENMEM_access_n;
 	uint16_t made = 0;
 	int r = vmt_xen_need_ring(x);
 

@@ -174,7 +174,7 @@ static const void *find(struct fixture *f, unsigned kind, struct vmt_trace_recor
 			return record->body;
 	vmt_assert_ok(n, &err);
 	fail_msg("there is no %s record any more", vmt_trace_kind_name(kind));
-	return NULL;
+	abort(); /* fail_msg does not return */
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -295,7 +295,7 @@ static void events_responses_emissions_and_logs_stand_in_order(void **state)
 	struct fixture *f = *state;
 	struct vmt_trace_record record_;
 	struct vmt_error err = {0};
-	uint64_t callback;
+	uint64_t callback = 0;
 
 	record(f, VMT_CAPTURE_PAGES);
 	finish(f);

@@ -108,7 +108,7 @@ static struct vmt_response at_breakpoint(struct self *self, struct vmt_ctx *ctx,
 {
 	struct vmt_session *s = vmt_session_of(ctx);
 	const struct vmt_event *ev = vmt_event_of(ctx);
-	struct vmt_response rsp = vmt_respond(VMT_CONTINUE);
+	struct vmt_response rsp;
 	uint64_t word = 0;
 	uint64_t other;
 

@@ -8,7 +8,6 @@
 
 #include "options.h"
 #include "status.h"
-#include "version.h"
 
 static void print_usage(const struct vmt_tool *tool, const struct vmt_tool_verb *verb)
 {

@@ -4,6 +4,7 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ static int take_number(const struct vmt_tool_option *o, void *member, const char
 		       struct vmt_error *err)
 {
 	unsigned long long n;
-	char *end;
+	char *end = NULL;
 	int shift = 0;
 
 	errno = 0;
@@ -35,7 +36,7 @@ static int take_number(const struct vmt_tool_option *o, void *member, const char
 	if (!isdigit((unsigned char)value[0]) || errno != 0)
 		return vmt_error_set(err, VMT_E_INVALID, place, "--%s takes a number, not '%s'",
 				     o->name, value);
-	if (*end)
+	if (end && *end)
 		shift = o->suffixes ? suffix_shift(end) : -1;
 	if (shift < 0 || (shift && n > UINT64_MAX >> shift))
 		return vmt_error_set(err, VMT_E_INVALID, place, "--%s takes a number%s, not '%s'",
@@ -57,8 +58,8 @@ static int take_choice(const struct vmt_tool_option *o, void *member, const char
 			return 0;
 		}
 		if (len + strlen(o->choices[i]) + 3 < sizeof(all)) {
-			len += strlen(strcpy(all + len, len ? ", " : ""));
-			len += strlen(strcpy(all + len, o->choices[i]));
+			len += (size_t)snprintf(all + len, sizeof(all) - len, "%s%s",
+						len ? ", " : "", o->choices[i]);
 		}
 	}
 	return vmt_error_set(err, VMT_E_INVALID, place, "--%s takes one of %s, not '%s'", o->name,
