@@ -124,7 +124,7 @@ int vmt_xen_read(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, void *buf, 
 
 	if (r == 0)
 		r = vmt_xen_map(x, gfn.n, &page);
-	if (r == 0)
+	if (r == 0 && page)
 		copy(buf, (const uint8_t *)page + offset, len);
 	return r;
 }
@@ -139,7 +139,7 @@ int vmt_xen_write(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, const void
 		r = vmt_xen_map(x, gfn.n, &page);
 	if (r == 0 && !vmt_gfn_map_get(&x->own_pages, gfn.n))
 		r = vmt_xen_journal_write(x, gfn.n, offset, page, buf, len);
-	if (r == 0)
+	if (r == 0 && page)
 		copy((uint8_t *)page + offset, buf, len);
 	return r;
 }
