@@ -68,9 +68,8 @@ static int enable(struct vmt_xen *x, xen_pfn_t frame)
 		if (errno == EBUSY)
 			return vmt_xen_refuse(x, VMT_E_BUSY,
 					      "another monitor is attached to domain %s; end it "
-					      "first. If it was killed, detach what it left with "
-					      "`vmirec rescue %s`",
-					      x->name, x->name);
+					      "first. If it was killed, create the domain anew",
+					      x->name);
 		return vmt_xen_failed(x, "Xen does not enable the monitor ring of domain %s",
 				      x->name);
 	}

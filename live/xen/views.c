@@ -28,9 +28,9 @@ int vmt_xen_altp2m_enable(struct vmt_xen *x)
 		return vmt_xen_refuse(
 			x, VMT_E_BUSY,
 			"altp2m is on for domain %s already: somebody else uses its "
-			"views, or a killed monitor left them; end that one, or detach "
-			"what it left with `vmirec rescue %s`",
-			x->name, x->name);
+			"views, or a killed monitor left them; end that one, or create "
+			"the domain anew",
+			x->name);
 	if (xc_altp2m_set_domain_state(x->xch, x->domid, true) < 0)
 		return vmt_xen_failed(x, "Xen does not switch altp2m on for domain %s", x->name);
 	x->altp2m = true;
