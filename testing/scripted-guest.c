@@ -483,8 +483,11 @@ int vmt_scripted_emulate(void *ctx, uint16_t vcpu, const struct vmt_emulation *e
 			 struct vmt_error *err)
 {
 	struct vmt_scripted *s = ctx;
-	int r = place(s, vcpu);
+	int r;
 
+	if (s->failed.status != 0)
+		return 0; /* the script is over; that was told */
+	r = place(s, vcpu);
 	if (r >= 0 && !step_at(s, &s->vcpus[vcpu])) {
 		r = vmt_scripted_fail(s, vcpu, VMT_E_INVALID,
 				      "there is no instruction to emulate: the program has ended");

@@ -262,6 +262,13 @@ static int run(struct vmt_scripted *s, struct waiting *w)
 	return r;
 }
 
+static int tell_failure(struct vmt_scripted *s)
+{
+	s->told = true;
+	s->driver.err = s->failed;
+	return -s->failed.status;
+}
+
 int vmt_scripted_wait(struct vmt_driver *d, int timeout_ms, struct vmt_wait *wait)
 {
 	struct vmt_scripted *s = (struct vmt_scripted *)d;
@@ -270,14 +277,14 @@ int vmt_scripted_wait(struct vmt_driver *d, int timeout_ms, struct vmt_wait *wai
 
 	if (!w.endless)
 		w.deadline = s->now + (uint64_t)timeout_ms * NS_PER_MS;
-	if (s->failed.status != 0) {
-		d->err = s->failed;
-		return -s->failed.status;
-	}
+	if (s->failed.status != 0)
+		return tell_failure(s);
 	memset(wait, 0, sizeof(*wait));
 	r = run(s, &w);
 	wait->pending = pending(s);
 	wait->now = s->now;
+	if (s->failed.status != 0)
+		return tell_failure(s);
 	return r < 0 ? r : 0;
 }
 
@@ -285,17 +292,38 @@ int vmt_scripted_wait(struct vmt_driver *d, int timeout_ms, struct vmt_wait *wai
 /* Settling                                                                                     */
 /* -------------------------------------------------------------------------------------------- */
 
+/* Each vCPU is scheduled in, and executes nothing: its guest has ended, or its script failed. */
+static int enter_all(struct vmt_scripted *s)
+{
+	int r = 0;
+
+	for (uint16_t vcpu = 0; r >= 0 && vcpu < s->config.vcpus; vcpu++) {
+		struct vmt_entry entry;
+
+		r = vmt_model_enter(s->model, vcpu, &entry, &s->driver.err);
+		if (r == 1 && (entry.flags & VMT_ENTRY_DELIVER) && !s->gone)
+			r = vmt_scripted_deliver(s, vcpu, &entry.deliver);
+	}
+	return r;
+}
+
 int vmt_scripted_settle(struct vmt_driver *d, int timeout_ms)
 {
 	struct vmt_scripted *s = (struct vmt_scripted *)d;
 	uint64_t deadline = s->now + (uint64_t)(timeout_ms < 0 ? 0 : timeout_ms) * NS_PER_MS;
-	int r = 1;
+	bool ended = s->gone || s->failed.status != 0;
+	int r = ended ? enter_all(s) : 1;
 
-	/* A guest that has ended, or whose script makes no sense, is entered without going on. */
-	while (!s->gone && s->failed.status == 0 && r == 1 && vmt_model_unsettled(s->model) > 0 &&
-	       s->now <= deadline)
+	/* The guest runs meanwhile, so each vCPU has a turn, also those that nothing is due for. */
+	while (!ended && r == 1) {
 		r = take_turns(s);
-	if (r < 0)
-		return r;
-	return vmt_model_settle(s->model, NULL, NULL, &d->err);
+		if (vmt_model_unsettled(s->model) == 0 || s->now > deadline)
+			break;
+	}
+	/* What goes wrong only here is told at each try, so that it is not lost on a second one. */
+	if (s->failed.status != 0 && !s->told) {
+		d->err = s->failed;
+		return -s->failed.status;
+	}
+	return r < 0 ? r : vmt_model_settle(s->model, NULL, NULL, &d->err);
 }

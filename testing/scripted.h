@@ -81,6 +81,7 @@ struct vmt_scripted {
 	uint32_t out;       /**< events taken and not answered */
 
 	struct vmt_error failed; /**< a script error or livelock; status 0: none */
+	bool told;               /**< a wait returned it */
 	bool gone;               /**< shut down: vCPUs do not run any more */
 	bool destroyed;
 

@@ -628,6 +628,39 @@ static void settling_names_the_vcpu_that_cannot_run(void **state)
 	vmt_driver_close(d);
 }
 
+static void a_script_error_while_settling_is_told_each_time(void **state)
+{
+	struct vmt_driver *d = domain_create((struct vmt_scripted_config){0});
+	struct vmt_event ev;
+
+	(void)state;
+	monitor(d, VMT_MONITOR_CPUID, 0);
+	PLAY(d, VMT_INSN_CPUID(0, 0x1100, 1, 0), VMT_INSN_NOP(0, 0));
+	ev = take(d);
+	skip_by(d, &ev, 1); /* a wrong length, as the last answer */
+	for (unsigned i = 0; i < 2; i++) {
+		vmt_assert_refused(vmt_driver_settle(d, 100), &d->err, VMT_E_INVALID);
+		assert_string_equal(d->err.place, "script, vCPU 0 at RIP 0x1101");
+	}
+	/* Once a wait has told it, a teardown need not fail for it. */
+	assert_int_equal(vmt_driver_wait(d, 0, &(struct vmt_wait){0}), -VMT_E_INVALID);
+	vmt_assert_ok(vmt_driver_settle(d, 100), &d->err);
+	vmt_driver_close(d);
+}
+
+static void settling_delivers_what_was_injected(void **state)
+{
+	const struct vmt_interrupt fault = vmt_page_fault(vmt_gva_from(0x1234), 0);
+	struct vmt_driver *d = domain_create((struct vmt_scripted_config){.vcpus = 2});
+
+	(void)state;
+	vmt_assert_ok(vmt_driver_inject(d, 1, &fault), &d->err);
+	vmt_assert_ok(vmt_driver_settle(d, 100), &d->err);
+	vmt_assert_delivered(d, 14, 1);
+	vmt_assert_clean(d);
+	vmt_driver_close(d);
+}
+
 static void a_breakpoint_left_in_memory_shows_when_the_guest_settles(void **state)
 {
 	struct vmt_driver *d = domain_create((struct vmt_scripted_config){0});
@@ -680,6 +713,8 @@ int main(void)
 		cmocka_unit_test(many_events_of_a_loop_are_no_livelock),
 		cmocka_unit_test(settling_lets_answered_vcpus_run),
 		cmocka_unit_test(settling_names_the_vcpu_that_cannot_run),
+		cmocka_unit_test(a_script_error_while_settling_is_told_each_time),
+		cmocka_unit_test(settling_delivers_what_was_injected),
 		cmocka_unit_test(a_breakpoint_left_in_memory_shows_when_the_guest_settles),
 	};
 
