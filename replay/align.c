@@ -14,7 +14,7 @@ void vmt_replay_break(struct vmt_replay *r, const struct vmt_error *err)
 	if (r->broken.status == VMT_OK)
 		r->broken = *err;
 	r->past = true;
-	r->report.stop = VMT_STOPPED_FAILED;
+	r->report->stop = VMT_STOPPED_FAILED;
 }
 
 struct vmt_here vmt_here_now(const struct vmt_replay *r)
@@ -88,7 +88,7 @@ static void follow_event(struct vmt_replay *r, const struct vmt_trace_record *re
 		struct vmt_meets rec = vmt_recorded_meets(r);
 
 		if (vmt_shows_blind(&l, &rec, ev, r->cr3[ev->vcpu]))
-			r->report.blind_seen++;
+			r->report->blind_seen++;
 	}
 	r->cr3[ev->vcpu] = ev->regs.known & VMT_KNOWN(VMT_REG_CR3) ? ev->regs.cr3 : 0;
 }

@@ -156,7 +156,7 @@ static int effect(struct vmt_replay *r, struct vmt_call *call)
 	if (tc && tc->call.result < 0 && is_outer(tc->call.result))
 		return as_recorded(r, tc, call);
 	if (!tc)
-		r->report.modelled++;
+		r->report->modelled++;
 	return effect_by_model(r, call);
 }
 
@@ -176,7 +176,7 @@ static int info_now(struct vmt_replay *r, struct vmt_call *call)
 /** No recorded call answers: from what is known without asking the domain. */
 static int question_by_model(struct vmt_replay *r, struct vmt_call *call)
 {
-	r->report.modelled++;
+	r->report->modelled++;
 	switch (call->op) {
 	case VMT_CALL_INFO:
 		return info_now(r, call);
@@ -184,10 +184,10 @@ static int question_by_model(struct vmt_replay *r, struct vmt_call *call)
 		call->result = vmt_side_call(&r->replayed, call, &r->base.driver.err);
 		return call->result;
 	case VMT_CALL_GET_REGS:
-		r->report.modelled--;
+		r->report->modelled--;
 		return vmt_replay_miss(r, call, "the registers of this vCPU");
 	default:
-		r->report.modelled--;
+		r->report->modelled--;
 		return vmt_replay_miss(r, call, "this");
 	}
 }

@@ -141,7 +141,7 @@ void vmt_compare_poll(struct vmt_replay *r, const struct vmt_callback_result *re
 
 	if (!recorded)
 		return; /* the end of the session will show whether it matters */
-	r->report.compared++;
+	r->report->compared++;
 	if ((recorded->result > 0) != (result->result > 0) ||
 	    (recorded->result < 0) != (result->result < 0)) {
 		static const char *const texts[] = {"failed", "not finished", "finished"};
@@ -323,7 +323,7 @@ static void suspect(struct vmt_replay *r, bool same)
 		return;
 	r->suspected = true;
 	r->suspect_callback = r->cur.cb.number;
-	if (r->report.first.difference == VMT_DIFFERS_NOTHING)
+	if (r->report->first.difference == VMT_DIFFERS_NOTHING)
 		vmt_describe_place(r, &r->suspect);
 }
 
@@ -352,7 +352,7 @@ void vmt_compare_callback(struct vmt_replay *r, const struct vmt_callback_result
 		unaligned(r);
 		return;
 	}
-	r->report.compared++;
+	r->report->compared++;
 	if (cur->has_end)
 		end = vmt_window_at(&r->window, cur->nrecords - 1)->body;
 	compare_emissions(r);

@@ -164,12 +164,12 @@ void vmt_describe_place(struct vmt_replay *r, struct vmt_divergence *d)
 		d->rip = cur->ev.regs.gprs.rip;
 		vmt_event_format(&cur->ev, d->event_text, sizeof(d->event_text));
 		snprintf(d->look, sizeof(d->look), "vmitrace show --event %llu %s",
-			 (unsigned long long)cur->event, r->report.trace);
+			 (unsigned long long)cur->event, r->report->trace);
 	} else {
 		snprintf(d->look, sizeof(d->look), "vmitrace dump --callback %llu %s",
 			 (unsigned long long)(cur->recorded == VMT_REPLAY_NONE ? cur->cb.number
 									       : cur->recorded),
-			 r->report.trace);
+			 r->report->trace);
 	}
 	calls_text(r, d->calls, sizeof(d->calls));
 }
@@ -177,7 +177,7 @@ void vmt_describe_place(struct vmt_replay *r, struct vmt_divergence *d)
 /** What would have kept a miss, or a guess, out of this. */
 static void prevent(const struct vmt_replay *r, struct vmt_divergence *d)
 {
-	const struct vmt_replay_report *report = &r->report;
+	const struct vmt_replay_report *report = r->report;
 
 	if (d->difference == VMT_DIFFERS_FUTURE) {
 		snprintf(d->prevent, sizeof(d->prevent),
@@ -199,9 +199,9 @@ static void note(struct vmt_replay *r, const struct vmt_divergence *place,
 		 enum vmt_difference difference, const char *what, const char *recorded,
 		 const char *replayed)
 {
-	struct vmt_divergence *first = &r->report.first;
+	struct vmt_divergence *first = &r->report->first;
 
-	r->report.differences++;
+	r->report->differences++;
 	if (first->difference != VMT_DIFFERS_NOTHING)
 		return;
 	*first = *place;
@@ -217,7 +217,7 @@ void vmt_differs(struct vmt_replay *r, enum vmt_difference difference, const cha
 {
 	struct vmt_divergence place = {0};
 
-	if (r->report.first.difference == VMT_DIFFERS_NOTHING)
+	if (r->report->first.difference == VMT_DIFFERS_NOTHING)
 		vmt_describe_place(r, &place);
 	note(r, &place, difference, what, recorded, replayed);
 }
@@ -236,7 +236,7 @@ void vmt_replay_end_here(struct vmt_replay *r, enum vmt_replay_stop stop)
 	if (r->past)
 		return;
 	r->past = true;
-	r->report.stop = stop;
-	if (stop == VMT_STOPPED_BY_CHANGE && r->report.differences == 1)
-		r->report.first.ends = true;
+	r->report->stop = stop;
+	if (stop == VMT_STOPPED_BY_CHANGE && r->report->differences == 1)
+		r->report->first.ends = true;
 }

@@ -48,11 +48,11 @@ void vmt_replay_judge(struct vmt_replay *r)
 		return;
 	}
 	if (judged.blind > 0) {
-		r->report.blind_times++;
-		if (judged.blind > r->report.blind)
-			r->report.blind = judged.blind;
-		if (!r->report.blind_text[0])
-			snprintf(r->report.blind_text, sizeof(r->report.blind_text),
+		r->report->blind_times++;
+		if (judged.blind > r->report->blind)
+			r->report->blind = judged.blind;
+		if (!r->report->blind_text[0])
+			snprintf(r->report->blind_text, sizeof(r->report->blind_text),
 				 "%s, since callback %llu", judged.blind_text,
 				 (unsigned long long)r->suspect_callback);
 	}
@@ -148,7 +148,7 @@ static void suppress(struct vmt_replay *r, const struct vmt_event *ev)
 	char event[160];
 	size_t n;
 
-	r->report.suppressed++;
+	r->report->suppressed++;
 	if (!rsp || !vmt_left_alone(&recorded, ev, rsp, &why)) {
 		r->event_number = vmt_window_at(&r->window, 0)->event;
 		r->cur.ev = *ev;
@@ -245,7 +245,7 @@ static int one_wait(struct vmt_replay *r, struct vmt_call *call, uint64_t deadli
 	tc.call.u.wait.wait = &wait;
 	if (!same && tc.call.result >= 0 && deadline < wait.now) {
 		/* This handler had chosen an earlier time; the guest was running then. */
-		r->report.timeouts_made++;
+		r->report->timeouts_made++;
 		r->alike = false;
 		wait_is(r, call, VMT_WAIT_TIMEOUT, deadline);
 		return 1;
@@ -379,8 +379,8 @@ static int deliver(struct vmt_replay *r, struct vmt_call *call)
 		call->result = 0;
 		return 0;
 	}
-	r->report.delivered++;
-	r->report.last_event = r->event_number;
+	r->report->delivered++;
+	r->report->last_event = r->event_number;
 	if (r->config.breaks && r->config.break_event == r->event_number)
 		raise(SIGTRAP);
 	*call->u.next.event = lent->ev;

@@ -46,11 +46,14 @@ static uint64_t now_ns(void)
 /* In the child                                                                                 */
 /* -------------------------------------------------------------------------------------------- */
 
-/** The kernel refuses memory beyond the limit. Sanitizers need more for themselves: not with them. */
+/**
+ * The kernel refuses memory well beyond the limit, for a handler that is faster than whoever watches
+ * it. Sanitizers need more for themselves: not with them.
+ */
 static void limit_memory(uint64_t bytes)
 {
 #if !defined(__SANITIZE_ADDRESS__)
-	struct rlimit limit = {bytes, bytes};
+	struct rlimit limit = {bytes + bytes / 4, bytes + bytes / 4};
 
 	setrlimit(RLIMIT_DATA, &limit);
 #else
@@ -58,14 +61,23 @@ static void limit_memory(uint64_t bytes)
 #endif
 }
 
-static void be_child(struct child *c)
+/** What a signal does is not what this process had made of it: a crash is to be one. */
+static void plain_signals(void)
 {
 	sigset_t none;
 
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int number = 1; number < NSIG; number++)
+		if (number != SIGKILL && number != SIGSTOP)
+			signal(number, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void be_child(struct child *c)
+{
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	plain_signals();
 	close(c->pipe[0]);
 	limit_memory(c->memory);
 	c->shared->result = vmt_replay_run_here(c->run, c->shared);
@@ -101,6 +113,15 @@ static uint64_t memory_of(pid_t pid)
 	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/** It has ended. Its pipe may still be open, in processes that the handler has started. */
+static bool is_gone(pid_t pid)
+{
+	siginfo_t info = {0};
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       info.si_pid == pid;
+}
+
 /** Watch the child until it is done, gone or over a limit. Returns enum vmt_replay_stop. */
 static enum vmt_replay_stop watch(struct child *c)
 {
@@ -112,9 +133,9 @@ static enum vmt_replay_stop watch(struct child *c)
 		int r = poll(&fd, 1, TICK_MS);
 		uint64_t beat = atomic_load(&c->shared->beats);
 
-		if (r > 0 || (r < 0 && errno != EINTR))
+		if (r > 0 || (r < 0 && errno != EINTR) || is_gone(c->pid))
 			return VMT_STOPPED_AT_END;
-		if (beat != beats || !atomic_load(&c->shared->in_callback)) {
+		if (beat != beats || !atomic_load(&c->shared->in_handler)) {
 			beats = beat;
 			since = now_ns();
 		}
@@ -125,20 +146,26 @@ static enum vmt_replay_stop watch(struct child *c)
 	}
 }
 
-static int wait_for(pid_t pid)
+/** @peak: the most memory that it had, bytes. */
+static int wait_for(pid_t pid, uint64_t *peak)
 {
+	struct rusage usage = {0};
 	int status = 0;
 
-	while (waitpid(pid, &status, 0) < 0)
+	while (wait4(pid, &status, 0, &usage) < 0)
 		if (errno != EINTR)
 			return -1;
+	*peak = (uint64_t)usage.ru_maxrss * 1024;
 	return status;
 }
 
 /** How a child that did not say that it is done has ended. */
-static void how_it_ended(struct vmt_replay_report *report, int status)
+static void how_it_ended(const struct child *c, struct vmt_replay_report *report, int status,
+			 uint64_t peak)
 {
-	if (status >= 0 && WIFEXITED(status)) {
+	if (peak > c->memory) {
+		report->stop = VMT_STOPPED_MEMORY; /* it was faster than whoever watches */
+	} else if (status >= 0 && WIFEXITED(status)) {
 		report->stop = VMT_STOPPED_LEFT;
 		report->exited = WEXITSTATUS(status);
 	} else {
@@ -151,12 +178,13 @@ static int finish(struct child *c, enum vmt_replay_stop stop, struct vmt_replay_
 		  struct vmt_error *err)
 {
 	bool done = atomic_load(&c->shared->done);
+	uint64_t peak = 0;
 	int status;
 
 	/* Killed while it waits, or for what it did; the group is what the handler has started. */
 	if (done || stop != VMT_STOPPED_AT_END)
 		kill(c->pid, SIGKILL);
-	status = wait_for(c->pid);
+	status = wait_for(c->pid, &peak);
 	kill(-c->pid, SIGKILL);
 	*report = c->shared->report;
 	if (done) {
@@ -166,9 +194,10 @@ static int finish(struct child *c, enum vmt_replay_stop stop, struct vmt_replay_
 	}
 	report->stop = (uint32_t)stop;
 	if (stop == VMT_STOPPED_AT_END)
-		how_it_ended(report, status);
+		how_it_ended(c, report, status, peak);
 	snprintf(report->trace, sizeof(report->trace), "%s", c->run->trace);
-	vmt_report_judge(report, true);
+	/* Before the trace was open nothing is known of it; that it is whole cannot be missed. */
+	vmt_report_judge(report, c->run->replay.allow_cut || !atomic_load(&c->shared->begun));
 	return 0;
 }
 

@@ -125,10 +125,10 @@ int vmt_replay_miss(struct vmt_replay *r, const struct vmt_call *call, const cha
 	char text[128];
 
 	vmt_call_format(call, text, sizeof(text));
-	r->report.misses++;
+	r->report->misses++;
 	r->cur.weakest = VMT_FROM_MISSING;
-	if (!r->report.miss_text[0])
-		snprintf(r->report.miss_text, sizeof(r->report.miss_text),
+	if (!r->report->miss_text[0])
+		snprintf(r->report->miss_text, sizeof(r->report->miss_text),
 			 "%s in callback %llu (%s)", text, (unsigned long long)r->cur.cb.number,
 			 vmt_callback_name(r->cur.cb.kind));
 	if (r->config.missing == VMT_REPLAY_STOP)
@@ -164,9 +164,9 @@ static int missing(struct vmt_replay *r, struct vmt_call *call, const struct vmt
 					     "the trace does not hold the whole page");
 		return call->result;
 	}
-	r->report.reads[VMT_FROM_MISSING]++;
+	r->report->reads[VMT_FROM_MISSING]++;
 	if (seen_nearby(r, call->u.read.gfn, here))
-		r->report.misses_pages++;
+		r->report->misses_pages++;
 	return vmt_replay_miss(r, call, "these bytes");
 }
 
@@ -188,11 +188,11 @@ static int served(struct vmt_replay *r, struct vmt_call *call, const struct vmt_
 {
 	memcpy(call->u.read.buf, answer->bytes, call->u.read.len);
 	r->forgiven = UINT64_MAX;
-	r->report.reads[answer->weakest]++;
+	r->report->reads[answer->weakest]++;
 	if (answer->weakest > r->cur.weakest)
 		r->cur.weakest = answer->weakest;
-	if (answer->weakest == VMT_FROM_STALE && answer->age > r->report.oldest)
-		r->report.oldest = answer->age;
+	if (answer->weakest == VMT_FROM_STALE && answer->age > r->report->oldest)
+		r->report->oldest = answer->age;
 	call->result = 0;
 	return 0;
 }

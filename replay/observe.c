@@ -143,6 +143,22 @@ static void align(struct vmt_replay *r, const struct vmt_callback *cb)
 	load(r);
 }
 
+/** How far the run is: all that is known of it should this callback not come back. */
+static void note_last(struct vmt_replay_report *report, const struct vmt_callback *cb)
+{
+	const struct vmt_event *ev = cb->event;
+
+	report->last_callback = cb->number;
+	report->last_kind = cb->kind;
+	if (!ev)
+		return;
+	report->events++;
+	report->last_vcpu = ev->vcpu;
+	report->last_reason = ev->reason;
+	report->last_rip_known = (ev->regs.known & VMT_KNOWN(VMT_REG_RIP)) != 0;
+	report->last_rip = ev->regs.gprs.rip;
+}
+
 static void on_callback(struct vmt_observer *o, const struct vmt_callback *cb)
 {
 	struct vmt_replay *r = REPLAY(o);
@@ -157,10 +173,8 @@ static void on_callback(struct vmt_observer *o, const struct vmt_callback *cb)
 		cur->ev.raw = NULL;
 		cur->event = r->event_number;
 	}
-	r->report.callbacks++;
-	r->report.last_callback = cb->number;
-	if (cb->kind == VMT_CALLBACK_EVENT)
-		r->report.events++;
+	r->report->callbacks++;
+	note_last(r->report, cb);
 	if (cb->kind != VMT_CALLBACK_POLL)
 		align(r, cb);
 	cur->runs = true;
@@ -247,7 +261,7 @@ static void on_emission(struct vmt_observer *o, const struct vmt_schema *schema,
 	const struct vmt_value *copy;
 	struct vmt_kept_emission *v;
 
-	r->report.emissions++;
+	r->report->emissions++;
 	if (r->past)
 		return;
 	if (cur->nemissions == cur->emissions_cap) {
@@ -277,7 +291,8 @@ static void on_begin(struct vmt_observer *o, const struct vmt_session *s)
 	struct vmt_replay *r = REPLAY(o);
 	size_t n = vmt_align_seek(r, VMT_KIND(VMT_TRACE_BEGIN), CALLBACKS | WAITS);
 
-	snprintf(r->report.handler, sizeof(r->report.handler), "%s", vmt_session_handler(s)->name);
+	snprintf(r->report->handler, sizeof(r->report->handler), "%s",
+		 vmt_session_handler(s)->name);
 	if (n != VMT_NOT_FOUND) {
 		vmt_align_consume(r, n);
 		vmt_align_use(r);
@@ -293,7 +308,7 @@ static void ends_early(struct vmt_replay *r)
 		vmt_replay_end_here(r, VMT_STOPPED_BY_CUT);
 		return;
 	}
-	if (r->report.first.difference != VMT_DIFFERS_END)
+	if (r->report->first.difference != VMT_DIFFERS_END)
 		vmt_differs(r, VMT_DIFFERS_END, "the end of the session", "it goes on here",
 			    "it ends here");
 	vmt_replay_end_here(r, VMT_STOPPED_BY_CHANGE);
@@ -327,15 +342,15 @@ static void on_end(struct vmt_observer *o, const struct vmt_outcome *outcome)
 	struct vmt_replay *r = REPLAY(o);
 	size_t n = vmt_align_seek(r, VMT_KIND(VMT_TRACE_OUTCOME), 0);
 
-	r->report.end = outcome->end;
-	r->report.error = outcome->error;
+	r->report->end = outcome->end;
+	r->report->error = outcome->error;
 	if (r->broken.status != VMT_OK)
-		r->report.error = r->broken;
+		r->report->error = r->broken;
 	if (r->past || n == VMT_NOT_FOUND)
 		return;
 	vmt_align_consume(r, n);
 	if (outcome->end == r->facts.recorded_end) {
-		r->report.same_end = true;
+		r->report->same_end = true;
 		return;
 	}
 	vmt_differs(r, VMT_DIFFERS_END, "how the session ends", vmt_end_name(r->facts.recorded_end),

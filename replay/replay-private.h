@@ -139,8 +139,8 @@ struct vmt_replay {
 	uint64_t suspect_callback; /**< its replayed number */
 	uint64_t forgiven;         /**< the gfn of a whole-page miss that may be the recorder's */
 	struct vmt_judgement judged;
-	struct vmt_error broken; /**< why the trace or memory gave out */
-	struct vmt_replay_report report;
+	struct vmt_error broken;                      /**< why the trace or memory gave out */
+	struct vmt_replay_report *report, own_report; /**< the first points to the one in use */
 };
 
 static inline struct vmt_meets vmt_recorded_meets(const struct vmt_replay *r)
@@ -263,6 +263,14 @@ void vmt_replay_end_here(struct vmt_replay *r, enum vmt_replay_stop stop);
 
 /** Keep @call for the report. */
 void vmt_keep_call(struct vmt_replay *r, const struct vmt_call *call, uint32_t provenance);
+
+/* replay.c */
+
+/**
+ * Keep the report at @place from now on: in memory that outlives this process, it tells how far the
+ * handler came. @place must live as long as the driver.
+ */
+void vmt_replay_report_at(struct vmt_driver *replay, struct vmt_replay_report *place);
 
 /* report.c */
 

@@ -116,9 +116,10 @@ static int read_file(struct vmt_file_source *f, const char *path, size_t max, vo
 	for (size_t i = 0; i < r->facts.nfiles; i++)
 		if (strcmp(r->facts.files[i].path, path) == 0)
 			return give_file(&r->facts.files[i], max, data, len, err);
-	r->report.misses++;
-	if (!r->report.miss_text[0])
-		snprintf(r->report.miss_text, sizeof(r->report.miss_text), "the file %.200s", path);
+	r->report->misses++;
+	if (!r->report->miss_text[0])
+		snprintf(r->report->miss_text, sizeof(r->report->miss_text), "the file %.200s",
+			 path);
 	return vmt_error_set(err, VMT_E_NOT_RECORDED, "vmt_file_read",
 			     "the trace does not hold the file '%s': the recorded handler did not "
 			     "read it",
@@ -156,7 +157,7 @@ static int open_all(struct vmt_replay *r, const char *path, struct vmt_error *er
 
 static void begin_report(struct vmt_replay *r, const char *path)
 {
-	struct vmt_replay_report *report = &r->report;
+	struct vmt_replay_report *report = r->report;
 
 	snprintf(report->trace, sizeof(report->trace), "%s", path);
 	report->complete = r->facts.origin.complete;
@@ -180,6 +181,7 @@ int vmt_replay_create(const char *path, const struct vmt_replay_config *config,
 	vmt_call_driver_init(&r->base, &driver_ops);
 	r->observer.ops = &vmt_replay_observer_ops;
 	r->file_source.ops = &file_ops;
+	r->report = &r->own_report;
 	r->stop_fd = -1;
 	r->alike = true;
 	r->forgiven = UINT64_MAX;
@@ -251,10 +253,18 @@ int vmt_replay_session_config(struct vmt_driver *replay, const struct vmt_handle
 	return 0;
 }
 
+void vmt_replay_report_at(struct vmt_driver *replay, struct vmt_replay_report *place)
+{
+	struct vmt_replay *r = of(replay);
+
+	*place = *r->report;
+	r->report = place;
+}
+
 void vmt_replay_report(struct vmt_driver *replay, struct vmt_replay_report *report)
 {
 	struct vmt_replay *r = of(replay);
 
-	vmt_report_judge(&r->report, r->config.allow_cut);
-	*report = r->report;
+	vmt_report_judge(r->report, r->config.allow_cut);
+	*report = *r->report;
 }

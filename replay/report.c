@@ -83,17 +83,16 @@ unsigned vmt_verdict_worse(unsigned a, unsigned b)
 /* The verdict                                                                                  */
 /* -------------------------------------------------------------------------------------------- */
 
+/** The handler's process came to its end before the session did. */
+static bool was_ended(const struct vmt_replay_report *report)
+{
+	return report->stop >= VMT_STOPPED_CRASHED && report->stop <= VMT_STOPPED_MEMORY;
+}
+
 static bool handler_failed(const struct vmt_replay_report *report)
 {
-	switch (report->stop) {
-	case VMT_STOPPED_CRASHED:
-	case VMT_STOPPED_HUNG:
-	case VMT_STOPPED_LEFT:
-	case VMT_STOPPED_MEMORY:
+	if (was_ended(report))
 		return true;
-	default:
-		break;
-	}
 	/* To fail as the recorded handler did is what was expected. */
 	return (report->end == VMT_END_HANDLER_FAILED || report->end == VMT_END_CREATE_FAILED) &&
 	       !(report->same_end && report->first.difference == VMT_DIFFERS_NOTHING);
@@ -197,6 +196,31 @@ static void add_divergence(struct text *t, const struct vmt_divergence *d)
 		add(t, "  to see more:   %s\n", d->look);
 }
 
+/** Where the handler's process came to its end, and how. */
+static void add_ended(struct text *t, const struct vmt_replay_report *report)
+{
+	if (!was_ended(report))
+		return;
+	if (report->stop == VMT_STOPPED_CRASHED)
+		add(t, "the handler crashed: signal %d (%s)\n", report->signal,
+		    strsignal(report->signal));
+	else if (report->stop == VMT_STOPPED_LEFT)
+		add(t, "the handler left its process with status %d\n", report->exited);
+	else
+		add(t, "the handler %s, and was killed\n", vmt_replay_stop_name(report->stop));
+	if (report->last_callback == VMT_REPLAY_NONE)
+		return;
+	add(t, "  in or after callback %" PRIu64 " (%s)", report->last_callback,
+	    vmt_callback_name(report->last_kind));
+	if (report->last_event != VMT_REPLAY_NONE) {
+		add(t, ", event %" PRIu64 ": %s, vCPU %u", report->last_event,
+		    vmt_reason_name(report->last_reason), report->last_vcpu);
+		if (report->last_rip_known)
+			add(t, ", rip %#" PRIx64, report->last_rip);
+	}
+	add(t, "\n");
+}
+
 static void add_reads(struct text *t, const struct vmt_replay_report *report)
 {
 	const char *comma = "";
@@ -248,8 +272,7 @@ const char *vmt_replay_summary(const struct vmt_replay_report *report, char *buf
 		int n = snprintf(stopped, sizeof(stopped), ", stopped: %s",
 				 vmt_replay_stop_name(report->stop));
 
-		if (report->stop >= VMT_STOPPED_CRASHED && report->stop <= VMT_STOPPED_MEMORY &&
-		    report->last_event != VMT_REPLAY_NONE && n > 0)
+		if (was_ended(report) && report->last_event != VMT_REPLAY_NONE && n > 0)
 			snprintf(stopped + n, sizeof(stopped) - (size_t)n, " at event %" PRIu64,
 				 report->last_event);
 	}
@@ -271,10 +294,7 @@ char *vmt_replay_report_text(const struct vmt_replay_report *report)
 		return NULL;
 	if (report->first.difference != VMT_DIFFERS_NOTHING)
 		add_divergence(&t, &report->first);
-	if (report->signal)
-		add(&t, "the handler's process got signal %d\n", report->signal);
-	if (report->stop == VMT_STOPPED_LEFT)
-		add(&t, "the handler left its process with status %d\n", report->exited);
+	add_ended(&t, report);
 	add_unknown(&t, report);
 	add_reads(&t, report);
 	add(&t, "%s\n", vmt_replay_summary(report, summary, sizeof(summary)));

@@ -12,46 +12,47 @@
 /** Told of each callback, so that a watcher knows how far the run is. */
 struct watch {
 	struct vmt_observer observer;
-	struct vmt_driver *replay;
 	struct vmt_replay_progress *progress;
 };
 
+static void beat(struct watch *w, bool in_handler)
+{
+	atomic_store(&w->progress->in_handler, in_handler);
+	atomic_fetch_add(&w->progress->beats, 1);
+}
+
 static void on_callback(struct vmt_observer *o, const struct vmt_callback *cb)
 {
-	struct watch *w = (struct watch *)o;
-	struct vmt_replay_report *to = &w->progress->report;
-	const struct vmt_replay_report *now = &((struct vmt_replay *)w->replay)->report;
-
 	(void)cb;
-	to->last_callback = now->last_callback;
-	to->last_event = now->last_event;
-	to->delivered = now->delivered;
-	to->suppressed = now->suppressed;
-	to->callbacks = now->callbacks;
-	to->events = now->events;
-	atomic_store(&w->progress->in_callback, true);
-	atomic_fetch_add(&w->progress->beats, 1);
+	beat((struct watch *)o, true);
 }
 
 static void on_callback_end(struct vmt_observer *o, const struct vmt_callback *cb,
 			    const struct vmt_callback_result *result)
 {
-	struct watch *w = (struct watch *)o;
-	const struct vmt_replay_report *now = &((struct vmt_replay *)w->replay)->report;
-
 	(void)cb;
 	(void)result;
-	atomic_store(&w->progress->in_callback, false);
-	atomic_fetch_add(&w->progress->beats, 1);
-	/* What was found so far is kept, should the next callback be the last. */
-	if (now->differences != w->progress->report.differences)
-		w->progress->report = *now;
+	beat((struct watch *)o, false);
+}
+
+/** The last step: after it the handler is destroyed, which is no callback. */
+static void on_teardown(struct vmt_observer *o, const char *step)
+{
+	beat((struct watch *)o, strcmp(step, "detach") == 0);
+}
+
+static void on_end(struct vmt_observer *o, const struct vmt_outcome *outcome)
+{
+	(void)outcome;
+	beat((struct watch *)o, false);
 }
 
 static const struct vmt_observer_ops watch_ops = {
 	.size = sizeof(struct vmt_observer_ops),
 	.callback = on_callback,
 	.callback_end = on_callback_end,
+	.teardown = on_teardown,
+	.end = on_end,
 };
 
 /* -------------------------------------------------------------------------------------------- */
@@ -90,7 +91,7 @@ static int run_session(const struct vmt_replay_run *run, struct vmt_driver *repl
 		       struct vmt_driver *outer, struct vmt_observer *more,
 		       struct vmt_replay_progress *progress)
 {
-	struct watch watch = {{&watch_ops}, replay, progress};
+	struct watch watch = {{&watch_ops}, progress};
 	struct vmt_observer *observers[VMT_OBSERVERS_MAX];
 	struct vmt_session_config config;
 	struct vmt_session *session;
@@ -142,6 +143,8 @@ int vmt_replay_run_here(const struct vmt_replay_run *run, struct vmt_replay_prog
 	r = vmt_replay_create(run->trace, &config, &replay, &progress->err);
 	if (r < 0)
 		return r;
+	vmt_replay_report_at(replay, &progress->report);
+	atomic_store(&progress->begun, true);
 	outer = replay;
 	if (hook)
 		r = hook->open(hook->arg, replay, &outer, &more, &progress->err);
@@ -150,7 +153,7 @@ int vmt_replay_run_here(const struct vmt_replay_run *run, struct vmt_replay_prog
 		return r;
 	}
 	r = run_session(run, replay, outer, more, progress);
-	vmt_replay_report(replay, &progress->report);
+	vmt_report_judge(&progress->report, config.allow_cut);
 	if (hook && hook->close) {
 		int closed =
 			hook->close(hook->arg, &progress->report, r < 0 ? NULL : &progress->err);

@@ -12,8 +12,9 @@
 /** How far a run is. In shared memory, when it is in a child. */
 struct vmt_replay_progress {
 	atomic_uint_least64_t beats; /**< callbacks that began or ended */
-	atomic_bool in_callback;
-	atomic_bool done; /**< the members below are final */
+	atomic_bool in_handler;
+	atomic_bool begun; /**< the trace was opened: the report tells of this run */
+	atomic_bool done;  /**< the members below are final */
 	int result;
 	struct vmt_error err;
 	struct vmt_replay_report report; /**< as far as it is known */

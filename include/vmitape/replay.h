@@ -259,8 +259,12 @@ struct vmt_replay_report {
 	uint64_t callbacks, events, emissions; /**< of this run */
 	uint64_t compared;                     /**< callbacks that stand in both */
 	uint64_t differences;                  /**< in all, the first included */
-	uint64_t last_callback;     /**< that began, in this run; VMT_REPLAY_NONE: none did */
-	uint64_t last_event;        /**< that was delivered, by its number in the trace; or NONE */
+	uint64_t last_callback; /**< that began, in this run; VMT_REPLAY_NONE: none did */
+	uint64_t last_event;    /**< that was delivered, by its number in the trace; or NONE */
+	uint64_t last_rip;      /**< of it, when last_rip_known */
+	uint16_t last_vcpu, last_reason; /**< of it */
+	bool last_rip_known;
+	uint32_t last_kind;         /**< enum vmt_callback_kind: of the last callback */
 	uint32_t end, recorded_end; /**< enum vmt_end */
 
 	struct vmt_divergence first; /**< the first difference */
