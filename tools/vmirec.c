@@ -12,6 +12,7 @@
 #include <vmitape/run.h>
 #include <vmitape/test.h>
 #include <vmitape/trace.h>
+#include <vmitape/xen.h>
 
 #include "common/handler.h"
 #include "common/options.h"
@@ -19,13 +20,13 @@
 
 static const char tool_name[] = "vmirec";
 
-enum backend { BACKEND_SCRIPTED };
-static const char *const backends[] = {"scripted", NULL};
+enum backend { BACKEND_SCRIPTED, BACKEND_XEN };
+static const char *const backends[] = {"scripted", "xen", NULL};
 static const char *const captures[] = {"reads", "pages", NULL};
 
 struct values {
 	unsigned backend, capture;
-	const char *guest, *handler, *output;
+	const char *guest, *domain, *handler, *output;
 	struct vmt_tool_list options;
 	uint64_t max_events, max_seconds, max_bytes, timeout_ms;
 	bool replace, list_handlers, quiet;
@@ -35,8 +36,10 @@ struct values {
 static const struct vmt_tool_option options[] = {
 	{"backend", 'b', VMT_TOOL_CHOICE, false, "BACKEND", "what the guest runs on",
 	 MEMBER(backend), backends},
-	{"guest", 'g', VMT_TOOL_TEXT, false, "FILE", "the guest: a scenario file", MEMBER(guest),
-	 NULL},
+	{"guest", 'g', VMT_TOOL_TEXT, false, "FILE",
+	 "scripted: a scenario file, which tells what the guest does", MEMBER(guest), NULL},
+	{"domain", 'd', VMT_TOOL_TEXT, false, "DOMAIN", "xen: the domain's name or number",
+	 MEMBER(domain), NULL},
 	{"handler", 'H', VMT_TOOL_TEXT, false, "HANDLER",
 	 "a bundled handler's name, or the path of a shared object", MEMBER(handler), NULL},
 	{"option", 'O', VMT_TOOL_LIST, false, "NAME=VALUE", "an option of the handler",
@@ -143,14 +146,60 @@ struct recording {
 	struct watcher watcher;
 	struct vmt_outcome outcome;
 	struct vmt_trace_summary summary;
+	bool refused; /**< there is no domain to record from */
 };
 
-static int open_backend(const struct values *v, struct vmt_driver **d, struct vmt_error *err)
+static int open_scripted(const struct values *v, struct vmt_driver **d, struct vmt_error *err)
 {
-	if (!v->guest)
-		return vmt_error_set(err, VMT_E_INVALID, "command line",
-				     "--guest is missing: the scenario that the guest plays");
 	return vmt_scenario_open(v->guest, d, err);
+}
+
+static int open_xen(const struct values *v, struct vmt_driver **d, struct vmt_error *err)
+{
+	const struct vmt_xen_config config = {.domain = v->domain};
+
+	return vmt_xen_open(&config, d, err);
+}
+
+/** By enum backend: what names the domain, and what must not be given. */
+static const struct opener {
+	int (*open)(const struct values *v, struct vmt_driver **d, struct vmt_error *err);
+	size_t needed, foreign;
+	const char *missing, *unwanted;
+} openers[] = {
+	[BACKEND_SCRIPTED] = {open_scripted, MEMBER(guest), MEMBER(domain),
+			      "--guest is missing: the scenario that the guest plays",
+			      "--domain belongs to --backend xen; a scenario is its own domain"},
+	[BACKEND_XEN] = {open_xen, MEMBER(domain), MEMBER(guest),
+			 "--domain is missing: a name or number as `xl list` shows them",
+			 "--guest belongs to --backend scripted; Xen runs the guest already, "
+			 "--domain names it"},
+};
+
+static const char *text_at(const struct values *v, size_t offset)
+{
+	return *(const char *const *)(const void *)((const char *)v + offset);
+}
+
+static int check_backend(const struct values *v, struct vmt_error *err)
+{
+	const struct opener *o = &openers[v->backend];
+
+	if (text_at(v, o->foreign))
+		return vmt_error_set(err, VMT_E_INVALID, "command line", "%s", o->unwanted);
+	if (!text_at(v, o->needed))
+		return vmt_error_set(err, VMT_E_INVALID, "command line", "%s", o->missing);
+	return 0;
+}
+
+static int open_backend(struct recording *r, const struct values *v, struct vmt_driver **d,
+			struct vmt_error *err)
+{
+	int n = openers[v->backend].open(v, d, err);
+
+	/* whatever stands in the way, the hypervisor does not give this domain */
+	r->refused = n < 0 && v->backend == BACKEND_XEN;
+	return n;
 }
 
 static int open_writer(const struct values *v, struct vmt_trace_writer **w, struct vmt_error *err)
@@ -170,10 +219,12 @@ static int open_recording(struct recording *r, const struct values *v, struct vm
 		.timeout_ms = (int)v->timeout_ms,
 	};
 	struct vmt_driver *backend = NULL;
-	int n = vmt_tool_handler_init(&r->handler, v->handler, &v->options, err);
+	int n = check_backend(v, err);
 
 	if (n >= 0)
-		n = open_backend(v, &backend, err);
+		n = vmt_tool_handler_init(&r->handler, v->handler, &v->options, err);
+	if (n >= 0)
+		n = open_backend(r, v, &backend, err);
 	if (n >= 0)
 		n = open_writer(v, &r->writer, err);
 	if (n >= 0) {
@@ -291,8 +342,12 @@ static int run(const void *values, int argc, char **argv)
 	if (n >= 0)
 		n = run_session(&r, v, &err);
 	n = close_recording(&r, n, &err);
-	if (n < 0)
-		return vmt_exit_worse(vmt_tool_complain(tool_name, &err), status_of(&r.outcome));
+	if (n < 0) {
+		int status = vmt_tool_complain(tool_name, &err);
+
+		return vmt_exit_worse(r.refused ? VMT_EXIT_HYPERVISOR : status,
+				      status_of(&r.outcome));
+	}
 	print_summary(&r, v);
 	return status_of(&r.outcome);
 }

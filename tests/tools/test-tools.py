@@ -75,6 +75,9 @@ def wrong_words_are_status_2_with_a_sentence(folder):
         ("vmirec", "-H", "tiny", "-O", "count", "-g", SCENARIO, "-o", "x.vmt"),
         ("vmirec", "-H", "tiny", "-o", "x.vmt"),
         ("vmirec", "-b", "xbox", "-H", "tiny", "-o", "x.vmt"),
+        ("vmirec", "-b", "xen", "-H", "tiny", "-o", "x.vmt"),
+        ("vmirec", "-b", "xen", "-g", SCENARIO, "-d", "guest", "-H", "tiny", "-o", "x.vmt"),
+        ("vmirec", "-b", "scripted", "-g", SCENARIO, "-d", "guest", "-H", "tiny", "-o", "x.vmt"),
         ("vmitrace",),
         ("vmitrace", "fly"),
         ("vmitrace", "info"),
@@ -219,6 +222,16 @@ def a_failing_domain_is_status_6_and_a_wrong_scenario_2(folder):
         f.write("domain vcpus=1\n0 at=0x1000 fly\n")
     _, err = run("vmirec", "-g", scenario, "-H", "tiny", "-o", path, "-f", status=2)
     assert "s.scn:2" in err, err
+
+
+@test
+def without_xen_its_backend_is_status_6_with_a_sentence(folder):
+    if os.path.exists("/proc/xen/privcmd") or os.path.exists("/dev/xen/privcmd"):
+        return  # the Xen lab's tests see to that
+    path = os.path.join(folder, "x.vmt")
+    _, err = run("vmirec", "-b", "xen", "-d", "guest", "-H", "tiny", "-o", path, status=6)
+    assert err.startswith("vmirec: xen: "), err
+    assert not os.listdir(folder), os.listdir(folder)
 
 
 @test
