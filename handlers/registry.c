@@ -9,14 +9,14 @@
 #include "registry.h"
 
 extern const struct vmt_handler_ops vmt_handler_breakpoint;
+extern const struct vmt_handler_ops vmt_handler_cr3;
 extern const struct vmt_handler_ops vmt_handler_events;
+extern const struct vmt_handler_ops vmt_handler_pagewatch;
 extern const struct vmt_handler_ops vmt_handler_tiny;
 
 static const struct vmt_handler_ops *const bundled[] = {
-	&vmt_handler_breakpoint,
-	&vmt_handler_events,
-	&vmt_handler_tiny,
-	NULL,
+	&vmt_handler_breakpoint, &vmt_handler_cr3,  &vmt_handler_events,
+	&vmt_handler_pagewatch,  &vmt_handler_tiny, NULL,
 };
 
 const struct vmt_handler_ops *const *vmt_handlers(void)

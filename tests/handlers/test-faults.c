@@ -77,6 +77,21 @@ static const struct vmt_option breakpoint_options[] = {
 	{NULL, NULL},
 };
 
+static const struct vmt_option cr3_options[] = {{"count", "3"}, {NULL, NULL}};
+
+static const struct vmt_step accesses[] = {
+	VMT_INSN_WRITE(0, AT(0), DATA, "\x11", 1),
+	VMT_INSN_READ(1, 0, DATA, 1),
+	VMT_INSN_NOP(0, AT(1)),
+	VMT_WORLD_IDLE(UINT64_C(6000000000)),
+	VMT_INSN_READ(0, AT(2), DATA, 1),
+	VMT_INSN_WRITE(1, 0, DATA, "\x22", 1),
+	VMT_INSN_WRITE(0, AT(3), DATA, "\x33", 1),
+	VMT_INSN_NOP(0, AT(4)),
+};
+static const struct vmt_option pagewatch_options[] = {
+	{"pages", "0x20:rw"}, {"after", "yes"}, {"count", "5"}, {NULL, NULL}};
+
 #define EVENTS                                                                        \
 	.handler = "events", .config = {.vcpus = 2, .xen_major = 4, .xen_minor = 21}, \
 	.options = events_options, STEPS(everything), .end = VMT_END_FINISHED
@@ -89,6 +104,16 @@ static const struct subject tiny = {.handler = "tiny",
 				    .options = tiny_options,
 				    STEPS(switches),
 				    .end = VMT_END_FINISHED};
+static const struct subject cr3 = {.handler = "cr3",
+				   .config = {.vcpus = 2},
+				   .options = cr3_options,
+				   STEPS(switches),
+				   .end = VMT_END_FINISHED};
+#define PAGEWATCH                                                                     \
+	.handler = "pagewatch", .config = {.vcpus = 2}, .options = pagewatch_options, \
+	STEPS(accesses), .end = VMT_END_FINISHED
+static const struct subject pagewatch = {PAGEWATCH};
+static const struct subject slow_pagewatch = {PAGEWATCH, .hidden = VMT_CAP_FAST_SINGLESTEP};
 static const struct subject events = {EVENTS};
 static const struct subject slow_events = {EVENTS, .hidden = VMT_CAP_FAST_SINGLESTEP};
 static const struct subject breakpoint = {BREAKPOINT};
@@ -355,7 +380,10 @@ static size_t strike_for_good(const struct subject *subject)
 	return runs;
 }
 
-#define SUBJECTS(F) F(tiny) F(events) F(slow_events) F(breakpoint) F(slow_breakpoint)
+#define SUBJECTS(F) \
+	F(tiny)     \
+	F(cr3)      \
+	F(events) F(slow_events) F(breakpoint) F(slow_breakpoint) F(pagewatch) F(slow_pagewatch)
 
 #define FUNCTIONS(name)                                          \
 	static void once_##name(void **state)                    \

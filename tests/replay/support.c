@@ -50,6 +50,8 @@ static void run_session(const struct world *world, const struct vmt_handler_ops 
 	struct vmt_session_config config = {
 		.driver = d,
 		.handler = handler,
+		.options = world->options,
+		.noptions = world->noptions,
 		.files = &files.source,
 		.observers = &observer,
 		.nobservers = 1,

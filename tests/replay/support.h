@@ -31,6 +31,8 @@ struct world {
 	void (*prepare)(struct vmt_driver **d);
 	const struct vmt_memory_file *files;
 	size_t nfiles;
+	const struct vmt_option *options; /**< of the handler */
+	size_t noptions;
 	int timeout_ms;
 	uint8_t capture; /**< enum vmt_capture; 0: the default */
 };

@@ -93,7 +93,7 @@ def wrong_words_are_status_2_with_a_sentence(folder):
 @test
 def the_bundled_handlers_are_listed(folder):
     out, _ = run("vmirec", "--list-handlers")
-    assert [line.split()[0] for line in out.splitlines()] == ["breakpoint", "events", "tiny"], out
+    assert [line.split()[0] for line in out.splitlines()] == ["breakpoint", "cr3", "events", "pagewatch", "tiny"], out
 
 
 @test
