@@ -146,8 +146,8 @@ struct vmt_wait {
  */
 struct vmt_vcpu_context {
 	struct vmt_regs regs;
-	uint8_t fxsave[512]; /**< FXSAVE image: x87, MMX, SSE */
-	uint64_t tsc;
+	uint8_t fxsave[512];   /**< FXSAVE image: x87, MMX, SSE */
+	uint64_t tsc;          /**< the guest's time-stamp counter; 0: not known */
 	uint32_t fxsave_known; /**< 0 or 1 */
 	uint32_t reserved;
 };

@@ -137,7 +137,7 @@ int vmt_xen_get_context(struct vmt_driver *d, uint16_t vcpu, struct vmt_vcpu_con
 	_Static_assert(sizeof(context->fxsave) == sizeof(cpu.fpu_regs), "both are FXSAVE images");
 	memcpy(context->fxsave, cpu.fpu_regs, sizeof(context->fxsave));
 	context->fxsave_known = !!(cpu.flags & XEN_X86_FPU_INITIALISED);
-	context->tsc = cpu.tsc;
+	/* the time-stamp counter in it is that of the last save of a whole domain: of no use */
 	return 0;
 }
 

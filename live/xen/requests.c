@@ -63,7 +63,6 @@ static void decode_regs(const struct vm_event_regs_x86 *x, struct vmt_regs *r)
 	r->cr2 = x->cr2;
 	r->cr3 = x->cr3;
 	r->cr4 = x->cr4;
-	r->dr6 = x->dr6;
 	r->dr7 = x->dr7;
 	r->cs = segment(x->cs, x->cs_sel, x->cs_base);
 	r->ds = segment(x->ds, x->ds_sel, x->ds_base);

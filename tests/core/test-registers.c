@@ -128,7 +128,7 @@ static void the_mask_of_an_event_lacks_what_xen_does_not_send(void **state)
 	static const enum vmt_reg_bit missing[] = {
 		VMT_REG_XCR0,  VMT_REG_DR0,    VMT_REG_DR1,     VMT_REG_DR2,
 		VMT_REG_DR3,   VMT_REG_TR,     VMT_REG_LDTR,    VMT_REG_IDTR,
-		VMT_REG_CSTAR, VMT_REG_SFMASK, VMT_REG_TSC_AUX,
+		VMT_REG_CSTAR, VMT_REG_SFMASK, VMT_REG_TSC_AUX, VMT_REG_DR6,
 	};
 	uint64_t mask = VMT_KNOWN_ALL;
 

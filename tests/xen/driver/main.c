@@ -25,6 +25,9 @@ static uint32_t domid;
 
 static const struct script *const tables[] = {
 	scripts_events,
+	scripts_answers,
+	scripts_views,
+	scripts_control,
 };
 
 /* -------------------------------------------------------------------------------------------- */

@@ -58,7 +58,7 @@ struct trial {
 	char text[1024];
 };
 
-extern const struct script scripts_events[];
+extern const struct script scripts_events[], scripts_answers[], scripts_views[], scripts_control[];
 
 /** Fails the trial unless @holds; the text tells what was wanted. Returns @holds. */
 bool expect(struct trial *t, bool holds, const char *format, ...)
