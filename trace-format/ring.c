@@ -4,11 +4,11 @@
  *
  * Waiting is by futex, on words that change with each step: no lock that a dying side could keep.
  * A sleeping reader is not woken for each record but when an eighth of the ring is filled; it looks
- * by itself a few times in a second.
+ * by itself many times in a second.
  */
-#include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -16,30 +16,44 @@
 
 #include "ring.h"
 
-static void sleep_on(_Atomic uint32_t *word, uint32_t value, int ms)
+#define LOOK_MS 100 /**< a waiting side looks whether the other lives */
+
+void vmt_trace_ring_sleep(_Atomic uint32_t *word, uint32_t value, int ms)
 {
 	const struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
 
 	syscall(SYS_futex, word, FUTEX_WAIT, value, &time, NULL, 0);
 }
 
-static void wake(_Atomic uint32_t *word, _Atomic uint32_t *waits)
+void vmt_trace_ring_wake(_Atomic uint32_t *word)
+{
+	atomic_fetch_add(word, 1);
+	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+static void wake_waiting(_Atomic uint32_t *word, _Atomic uint32_t *waits)
 {
 	atomic_fetch_add(word, 1);
 	if (atomic_exchange(waits, 0) != 0)
 		syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-size_t vmt_trace_ring_memory(uint32_t size)
+bool vmt_trace_ring_gone(int peer)
 {
-	return sizeof(struct vmt_trace_ring) + size;
+	struct pollfd pfd = {peer, POLLIN, 0};
+
+	return peer >= 0 && poll(&pfd, 1, 0) > 0;
 }
 
-void vmt_trace_ring_init(struct vmt_trace_ring *ring, uint32_t size)
+void vmt_trace_ring_init(struct vmt_trace_ring *ring, struct vmt_trace_ring_shared *shared,
+			 void *data, uint64_t size)
 {
-	memset(ring, 0, sizeof(*ring));
-	ring->size = size;
+	*ring = (struct vmt_trace_ring){.shared = shared, .data = data, .size = size, .peer = -1};
 }
+
+/* -------------------------------------------------------------------------------------------- */
+/* Writing                                                                                      */
+/* -------------------------------------------------------------------------------------------- */
 
 static void copy_in(struct vmt_trace_ring *ring, uint64_t at, const void *p, size_t len)
 {
@@ -53,56 +67,76 @@ static void copy_in(struct vmt_trace_ring *ring, uint64_t at, const void *p, siz
 
 static void publish(struct vmt_trace_ring *ring, uint64_t head)
 {
-	atomic_store(&ring->head, head);
-	if (atomic_load(&ring->reader_waits) != 0 &&
-	    head - atomic_load(&ring->tail) >= ring->size / 8)
-		wake(&ring->head_changes, &ring->reader_waits);
+	struct vmt_trace_ring_shared *s = ring->shared;
+
+	ring->mine = head;
+	atomic_store(&s->head, head);
+	if (atomic_load(&s->reader_waits) != 0 && head - atomic_load(&s->tail) >= ring->size / 8)
+		wake_waiting(&s->head_changes, &s->reader_waits);
 }
 
-/** Wait for room; 0: the reader gave up. */
-static size_t room(struct vmt_trace_ring *ring, uint64_t head)
+/** Wait for room behind @head; 0: the reader gave up or is gone. */
+static uint64_t room(struct vmt_trace_ring *ring, uint64_t head)
 {
-	for (;;) {
-		const uint32_t seen = atomic_load(&ring->tail_changes);
+	struct vmt_trace_ring_shared *s = ring->shared;
 
-		if (atomic_load(&ring->broken) != 0)
+	for (;;) {
+		const uint32_t seen = atomic_load(&s->tail_changes);
+		uint64_t used;
+
+		if (atomic_load(&s->broken) != 0)
 			return 0;
-		if (head - atomic_load(&ring->tail) < ring->size)
-			return ring->size - (head - atomic_load(&ring->tail));
+		ring->seen = atomic_load(&s->tail);
+		used = head - ring->seen;
+		if (used > ring->size)
+			return 0;
+		if (used < ring->size)
+			return ring->size - used;
+		if (vmt_trace_ring_gone(ring->peer))
+			return 0;
 		vmt_trace_ring_kick(ring);
-		atomic_store(&ring->writer_waits, 1);
-		if (head - atomic_load(&ring->tail) == ring->size &&
-		    atomic_load(&ring->broken) == 0)
-			sleep_on(&ring->tail_changes, seen, 100);
+		atomic_store(&s->writer_waits, 1);
+		if (atomic_load(&s->tail) == ring->seen && atomic_load(&s->broken) == 0)
+			vmt_trace_ring_sleep(&s->tail_changes, seen, LOOK_MS);
 	}
 }
 
 bool vmt_trace_ring_write(struct vmt_trace_ring *ring, const struct vmt_trace_ring_part *parts,
 			  size_t n)
 {
-	uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-	uint64_t free_until = atomic_load(&ring->tail) + ring->size;
+	uint64_t head = ring->mine;
+	uint64_t left_over = ring->size - (head - ring->seen);
+	uint64_t total = 0;
 
-	if (atomic_load(&ring->broken) != 0)
+	if (atomic_load_explicit(&ring->shared->broken, memory_order_relaxed) != 0)
 		return false;
+	for (size_t i = 0; i < n; i++)
+		total += parts[i].len;
+	/* The reader's place is looked at only when what was seen of it is not enough. */
+	if (total > left_over) {
+		ring->seen = atomic_load(&ring->shared->tail);
+		left_over = ring->size - (head - ring->seen);
+		if (left_over > ring->size)
+			return false;
+	}
 	for (size_t i = 0; i < n; i++) {
 		const uint8_t *p = parts[i].p;
 		size_t left = parts[i].len;
 
 		while (left > 0) {
-			size_t step = left < free_until - head ? left : free_until - head;
+			const size_t step = left < left_over ? left : left_over;
 
 			copy_in(ring, head, p, step);
 			head += step;
+			left_over -= step;
 			p += step;
 			left -= step;
 			if (left == 0)
 				break;
 			publish(ring, head);
-			step = room(ring, head);
-			if (step == 0)
+			left_over = room(ring, head);
+			if (left_over == 0)
 				return false;
-			free_until = head + step;
 		}
 	}
 	publish(ring, head);
@@ -111,76 +145,87 @@ bool vmt_trace_ring_write(struct vmt_trace_ring *ring, const struct vmt_trace_ri
 
 void vmt_trace_ring_kick(struct vmt_trace_ring *ring)
 {
-	wake(&ring->head_changes, &ring->reader_waits);
+	wake_waiting(&ring->shared->head_changes, &ring->shared->reader_waits);
 }
 
 void vmt_trace_ring_close(struct vmt_trace_ring *ring)
 {
-	atomic_store(&ring->closed, 1);
+	atomic_store(&ring->shared->closed, 1);
 	vmt_trace_ring_kick(ring);
 }
 
-uint64_t vmt_trace_ring_available(const struct vmt_trace_ring *ring)
+/* -------------------------------------------------------------------------------------------- */
+/* Reading                                                                                      */
+/* -------------------------------------------------------------------------------------------- */
+
+uint64_t vmt_trace_ring_available(struct vmt_trace_ring *ring)
 {
-	return atomic_load(&ring->head) - atomic_load(&ring->tail);
+	if (ring->seen == ring->mine)
+		ring->seen = atomic_load(&ring->shared->head);
+	return ring->seen - ring->mine;
+}
+
+/** As available, having looked again when there are fewer than @want. */
+static uint64_t look(struct vmt_trace_ring *ring, uint64_t want)
+{
+	if (ring->seen - ring->mine < want)
+		ring->seen = atomic_load(&ring->shared->head);
+	return ring->seen - ring->mine;
 }
 
 void vmt_trace_ring_wait(struct vmt_trace_ring *ring, int ms)
 {
-	const uint32_t seen = atomic_load(&ring->head_changes);
+	struct vmt_trace_ring_shared *s = ring->shared;
+	const uint32_t seen = atomic_load(&s->head_changes);
 
-	atomic_store(&ring->reader_waits, 1);
-	if (vmt_trace_ring_available(ring) == 0 && atomic_load(&ring->closed) == 0)
-		sleep_on(&ring->head_changes, seen, ms);
-	atomic_store(&ring->reader_waits, 0);
+	atomic_store(&s->reader_waits, 1);
+	if (vmt_trace_ring_available(ring) == 0 && atomic_load(&s->closed) == 0)
+		vmt_trace_ring_sleep(&s->head_changes, seen, ms);
+	atomic_store(&s->reader_waits, 0);
 }
 
-const void *vmt_trace_ring_peek(const struct vmt_trace_ring *ring, size_t len)
+const void *vmt_trace_ring_peek(struct vmt_trace_ring *ring, size_t len)
 {
-	const size_t start = atomic_load(&ring->tail) & (ring->size - 1);
+	const size_t start = ring->mine & (ring->size - 1);
 
-	if (len > ring->size - start || vmt_trace_ring_available(ring) < len)
+	if (len > ring->size - start || look(ring, len) < len)
 		return NULL;
 	return ring->data + start;
 }
 
 void vmt_trace_ring_release(struct vmt_trace_ring *ring, size_t len)
 {
-	atomic_fetch_add(&ring->tail, len);
-	if (atomic_load(&ring->writer_waits) != 0)
-		wake(&ring->tail_changes, &ring->writer_waits);
+	struct vmt_trace_ring_shared *s = ring->shared;
+
+	ring->mine += len;
+	atomic_store(&s->tail, ring->mine);
+	if (atomic_load(&s->writer_waits) != 0)
+		wake_waiting(&s->tail_changes, &s->writer_waits);
 }
 
-bool vmt_trace_ring_read(struct vmt_trace_ring *ring, void *to, size_t len)
+size_t vmt_trace_ring_read(struct vmt_trace_ring *ring, void *to, size_t len)
 {
-	uint8_t *p = to;
+	size_t done = 0;
 
-	while (len > 0) {
-		const uint64_t tail = atomic_load(&ring->tail);
-		const size_t start = tail & (ring->size - 1);
-		const bool closed = atomic_load(&ring->closed) != 0;
-		uint64_t step = vmt_trace_ring_available(ring);
+	while (done < len) {
+		const size_t start = ring->mine & (ring->size - 1);
+		uint64_t step = look(ring, len - done);
 
-		if (step > len)
-			step = len;
-		if (step > ring->size - start)
-			step = ring->size - start;
-		if (step == 0) {
-			if (closed)
-				return false;
-			vmt_trace_ring_wait(ring, 100);
-			continue;
-		}
-		memcpy(p, ring->data + start, step);
+		if (step > ring->size)
+			break;
+		step = step < len - done ? step : len - done;
+		step = step < ring->size - start ? step : ring->size - start;
+		if (step == 0)
+			break;
+		memcpy((uint8_t *)to + done, ring->data + start, step);
 		vmt_trace_ring_release(ring, step);
-		p += step;
-		len -= step;
+		done += step;
 	}
-	return true;
+	return done;
 }
 
 void vmt_trace_ring_break(struct vmt_trace_ring *ring)
 {
-	atomic_store(&ring->broken, 1);
-	wake(&ring->tail_changes, &ring->writer_waits);
+	atomic_store(&ring->shared->broken, 1);
+	vmt_trace_ring_wake(&ring->shared->tail_changes);
 }

@@ -210,6 +210,74 @@ VMT_API int vmt_trace_writer_close(struct vmt_trace_writer *w, enum vmt_trace_en
 VMT_API void vmt_trace_writer_abandon(struct vmt_trace_writer *w);
 
 /* -------------------------------------------------------------------------------------------- */
+/* Writing from another process                                                                 */
+/* -------------------------------------------------------------------------------------------- */
+
+/*
+ * The process that records appends into shared memory; another one, the keeper, takes the records
+ * from there, compresses and writes. So what was appended is written even when the recording
+ * process is killed.
+ *
+ *     either of them           vmt_trace_ring_create(0, &ring, &err);
+ *     the keeper               vmt_trace_sink_attach(ring, "x.vmt", -1, NULL, &sink, &err);
+ *     the recording process    vmt_trace_writer_open_ring(ring, keeper_pidfd, &writer, &err);
+ *                              vmt_trace_writer_append(writer, ...), vmt_trace_writer_close(...)
+ *     the keeper, all along    while ((r = vmt_trace_sink_step(sink, 20, &err)) > 0)
+ *                                      if (the recording process is gone)
+ *                                              vmt_trace_sink_died(sink, SIGKILL, 0, "...", &err);
+ */
+
+/**
+ * Make the memory for a ring of @bytes (0: 16 MiB; a power of two is made of it). *@fd is a
+ * descriptor, close-on-exec, that is handed to the other process by inheritance or a socket. Each
+ * side may close it once it has opened or attached.
+ */
+VMT_API int vmt_trace_ring_create(uint32_t bytes, int *fd, struct vmt_error *err);
+
+/**
+ * Append into the ring behind @ring. @peer: a descriptor that gets readable when the process with
+ * the sink is gone (its pidfd, or a pipe of which it alone holds the writing end); -1: none. It is
+ * looked at while waiting: when the ring is full, in flush and in close. Not closed.
+ *
+ * Append, flush, close and abandon work as they do otherwise; close waits until the other process
+ * has given the trace its name. When that fails or is gone, they return its error: -VMT_E_IO.
+ * -VMT_E_ABI: the other side is of another version.
+ */
+VMT_API int vmt_trace_writer_open_ring(int ring, int peer, struct vmt_trace_writer **writer,
+				       struct vmt_error *err);
+
+/** The writing side of a ring. */
+struct vmt_trace_sink;
+
+/**
+ * Begin the trace @path (as vmt_trace_writer_open), or write to @fd when @path is NULL, from what
+ * comes through @ring. When this fails, the appending side is told as well.
+ */
+VMT_API int vmt_trace_sink_attach(int ring, const char *path, int fd,
+				  const struct vmt_trace_writer_options *options,
+				  struct vmt_trace_sink **sink, struct vmt_error *err);
+
+/**
+ * Take what is there, a bounded part of it at a time; when there is nothing, wait up to @timeout_ms
+ * for more. 1: go on; 0: the appending side has closed the trace and it has its name. -VMT_E_GONE:
+ * it has left the trace unfinished. Else the disk failed, or what came through the ring is not what
+ * a writer sends (-VMT_E_DAMAGED); appending fails from then on.
+ */
+VMT_API int vmt_trace_sink_step(struct vmt_trace_sink *sink, int timeout_ms, struct vmt_error *err);
+
+/**
+ * The appending process is dead: write all whole records that it left in the ring. When @signal or
+ * @status is not 0, a CRASH record with them and @text (NULL: "") follows. The trace has no end: it
+ * keeps the name with ".partial" and is incomplete - unless the process had closed it before, which
+ * is done then. No step may follow.
+ */
+VMT_API int vmt_trace_sink_died(struct vmt_trace_sink *sink, int signal, int status,
+				const char *text, struct vmt_error *err);
+
+/** Free it. A trace that was not closed stays unfinished. NULL is allowed. */
+VMT_API void vmt_trace_sink_destroy(struct vmt_trace_sink *sink);
+
+/* -------------------------------------------------------------------------------------------- */
 /* Reading                                                                                      */
 /* -------------------------------------------------------------------------------------------- */
 
