@@ -9,9 +9,6 @@ LAB_CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmitape/xen-lab}
 LAB_XEN=${LAB_XEN:-4.17}
 export LAB_DIR LAB_ROOT LAB_CACHE LAB_XEN
 
-# shellcheck source=xen-4.17.conf
-. "$LAB_DIR/xen-$LAB_XEN.conf" || exit 125
-
 say() { printf 'lab: %s\n' "$*" >&2; }
 
 # Exit status 125 means that the lab itself failed, not the command that ran in it.
@@ -19,6 +16,15 @@ die() {
 	say "$*"
 	exit 125
 }
+
+# lab_xen VERSION: chooses the Xen that the lab runs.
+lab_xen() {
+	LAB_XEN=$1
+	[[ -e $LAB_DIR/xen-$1.conf ]] || die "no Xen $1 here, only: $(cd "$LAB_DIR" && echo xen-*.conf)"
+	# shellcheck source=xen-4.17.conf
+	. "$LAB_DIR/xen-$1.conf"
+}
+lab_xen "$LAB_XEN"
 
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%.1f", b - a}'; }
@@ -43,6 +49,7 @@ step() {
 	key=$(hash_of "$LAB_DIR/$name.sh" "$@")
 	STEP=$LAB_CACHE/$name-$key
 	if [[ -d $STEP ]]; then
+		touch "$STEP/.used"
 		[[ -n ${LAB_QUIET:-} ]] || say "$name: cached"
 		return
 	fi
@@ -53,10 +60,11 @@ step() {
 	mkdir "$tmp"
 	start=$(now)
 	say "$name: working (log: $log)"
-	if ! (cd "$tmp" && nice -n 10 bash -eu -o pipefail "$LAB_DIR/$name.sh") >"$log" 2>&1 </dev/null; then
+	if ! (cd "$tmp" && STEP_FOLDER=$STEP nice -n 10 bash -eu -o pipefail "$LAB_DIR/$name.sh") >"$log" 2>&1 </dev/null; then
 		tail -n 12 "$log" >&2
 		die "$name failed after $(since "$start") s; its whole output is in $log"
 	fi
+	touch "$tmp/.used"
 	mv "$tmp" "$STEP"
 	say "$name: done in $(since "$start") s"
 }

@@ -6,10 +6,19 @@
 . "$LAB_DIR/libs.sh"
 root=$PACKAGES/root
 
+# in_root PATH: where a package has it, of before or after the merge of / and /usr.
+in_root() {
+	if [[ -e $root/$1 ]]; then
+		echo "$root/$1"
+	else
+		echo "$root/usr/$1"
+	fi
+}
+
 mkdir -p fs/{bin,dev,etc/xen,lib/x86_64-linux-gnu,lib64,modules,proc,run,sys,tmp,usr/bin,usr/sbin,var,xen}
 ln -s /run fs/var/run
 ln -s /run/lock fs/var/lock
-cp "$root/bin/busybox" fs/bin/
+cp "$(in_root bin/busybox)" fs/bin/
 cp "$LAB_DIR/init" fs/init
 : >fs/etc/xen/xl.conf
 
@@ -28,12 +37,12 @@ ln -s /xen "fs/$XEN_LIBEXEC"
 # The loader opens libgcc_s by name when a thread is cancelled.
 {
 	libs_in_root "$root" "${tools[@]}"
-	find "$root/lib" -name libgcc_s.so.1
+	find "$root/lib" "$root/usr/lib" -name libgcc_s.so.1
 } | sort -u >needed
 while read -r lib; do
 	cp -L "$lib" fs/lib/x86_64-linux-gnu/
 done <needed
-cp -L "$root/lib64/ld-linux-x86-64.so.2" fs/lib64/
+cp -L "$(in_root lib64/ld-linux-x86-64.so.2)" fs/lib64/
 ls fs/lib/x86_64-linux-gnu >libs
 
 modules="xen-evtchn xen-privcmd xen-gntdev xen-gntalloc xenfs scsi_common scsi_mod crct10dif_common

@@ -17,12 +17,14 @@ job_reset() {
 	JOB_OUT=.
 	JOB_KEEP=
 	JOB_SHELL=
+	JOB_PREPARE=
 }
 
 # job_options ARG...: takes the options; sets JOB_REST to what follows them.
 job_options() {
 	while (($#)); do
 		case $1 in
+			--xen) lab_xen "${2:?}" ;;
 			--file) JOB_FILES+=("${2:?}") ;;
 			--dir) JOB_DIRS+=("${2:?}") ;;
 			--get) JOB_GET+=("${2:?}") ;;
@@ -63,13 +65,16 @@ job_pack() {
 		cp -L "${spec%%:*}" "$job/$name" || die "cannot bring the file ${spec%%:*}"
 	done
 	job_bring_libs "$job"
-	[[ $JOB_GUEST == none ]] || guest_config "$job" "$JOB_GUEST" "$JOB_VCPUS" "$JOB_CMDLINE"
+	[[ $JOB_GUEST == none || $JOB_GUEST == linux-ready ]] ||
+		guest_config "$job" "$JOB_GUEST" "$JOB_VCPUS" "$JOB_CMDLINE"
 	cp "$LAB_DIR/dom0-job" "$job/.lab/run"
 	(($# == 0)) || printf '%q ' exec "$@" >"$job/.lab/command"
 	cat >"$job/.lab/settings" <<-END
-		GUEST_CONFIG=$([[ $JOB_GUEST == none ]] || echo /job/.lab/guest.cfg)
+		GUEST_CONFIG=$([[ ! -e $job/.lab/guest.cfg ]] || echo /job/.lab/guest.cfg)
+		GUEST_THERE=$([[ $JOB_GUEST != linux-ready ]] || echo 1)
 		GUEST_PAUSED=$JOB_PAUSED
 		INTERACTIVE=$JOB_SHELL
+		PREPARE=$JOB_PREPARE
 		TIMEOUT=$JOB_TIMEOUT
 		GET="${JOB_GET[*]}"
 		DISK_BLOCK=$DISK_BLOCK
@@ -86,9 +91,8 @@ job_bring_libs() {
 	done < <(find "$1" -type f -print0)
 	((${#files[@]})) || return 0
 	while read -r lib; do
-		[[ -n $lib ]] || continue
-		grep -qxF "${lib##*/}" "$INITRD/libs" || cp -L "$lib" "$1/.lab/lib/"
-	done < <(LD_LIBRARY_PATH=$1 libs_on_host "${files[@]}")
+		cp -L "$lib" "$1/.lab/lib/"
+	done < <(LD_LIBRARY_PATH=$1 libs_on_host "$INITRD/libs" "${files[@]}")
 }
 
 # job_write_disk DIR: the job as the disk's first half.
@@ -97,7 +101,7 @@ job_write_disk() {
 	tar -C "$1/job" --owner=0 --group=0 -cf "$tar" .
 	blocks=$((($(stat -c %s "$tar") + DISK_BLOCK - 1) / DISK_BLOCK))
 	((blocks < RESULT_BLOCK)) || die "the job is too large: $blocks blocks of $RESULT_BLOCK"
-	printf 'JOB %d\n' "$blocks" | dd of="$disk" conv=notrunc status=none
+	printf 'JOB %d %s\n' "$blocks" "${JOB_PREPARE:-run}" | dd of="$disk" conv=notrunc status=none
 	dd if="$tar" of="$disk" bs=$DISK_BLOCK seek=1 conv=notrunc status=none
 	rm -rf "$tar" "$1/job"
 }
@@ -144,7 +148,7 @@ job_run() {
 		trap "rm -rf '$dir'" EXIT
 	fi
 	job_pack "$dir" "$@"
-	machine_clone "$SNAPSHOT/snap" "$dir" "${JOB_SHELL:+$(tty)}"
+	machine_clone "$SNAPSHOT/saved" "$dir" "${JOB_SHELL:+$(tty)}"
 	job_write_disk "$dir"
 	# In the background, so that a signal to this shell ends the machine too.
 	timeout --foreground -k 2 "$limit" nice -n 10 \

@@ -30,13 +30,17 @@ libs_in_root() {
 	done
 }
 
-# libs_on_host FILE...: prints the path of every library that the host's loader finds for the files.
+# libs_on_host HAVE FILE...: prints the path of every library that the host's loader finds for the
+# files, but for those whose names the file HAVE lists.
 libs_on_host() {
-	local file missing
+	local have=$1 file missing
+	shift
 	for file; do
 		is_elf "$file" || continue
-		missing=$(ldd "$file" 2>/dev/null | awk '/not found/ {print $1}')
+		missing=$(ldd "$file" 2>/dev/null | awk '/not found/ {print $1}' | grep -vxFf "$have")
 		[[ -z $missing ]] || die "$file needs ${missing//$'\n'/ }, which this host has not"
-		ldd "$file" 2>/dev/null | awk '$2 == "=>" {print $3}'
-	done | sort -u
+		ldd "$file" 2>/dev/null | awk '$2 == "=>" && $3 ~ "/" {print $3}'
+	done | sort -u | while read -r file; do
+		grep -qxF "${file##*/}" "$have" || echo "$file"
+	done
 }

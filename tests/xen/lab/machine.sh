@@ -53,3 +53,25 @@ machine_clone() {
 		'debug: action=ignore' >>"$dir/snap/config"
 	truncate -s "$DISK_SIZE" "$dir/snap/hard_drive.0.drive0.image" "$dir/disk.img"
 }
+
+# machine_save DIR CONSOLE LIMIT ARG...: runs Bochs with the arguments until dom0 says that it waits
+# for a job, which takes LIMIT seconds at most, and saves the machine into DIR.
+machine_save() {
+	local dir=$1 console=$2 limit=$3 pid start=$SECONDS
+	shift 3
+	BOCHS_SAVE_DIR=$dir "$BOCHS/bochs" -q "$@" &
+	pid=$!
+	# shellcheck disable=SC2064 # the process is known now
+	trap "kill -9 $pid 2>/dev/null || true" EXIT
+	until grep -aq '@@ ready' "$console" 2>/dev/null; do
+		kill -0 $pid 2>/dev/null || die "Bochs ended before dom0 was ready: $(tail -n 20 "$console")"
+		((SECONDS - start < limit)) || die "dom0 not ready after $limit s: $(tail -n 20 "$console")"
+		sleep 0.2
+	done
+	! grep -a '@@ failed' "$console" || die "dom0 is there, but not whole"
+	kill -USR1 $pid
+	wait $pid || die "Bochs could not save the machine"
+	trap - EXIT
+	cat "$console"
+	rm -f "$dir/hard_drive.0.drive0.image"
+}
