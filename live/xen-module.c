@@ -39,11 +39,11 @@ static bool module_find(char *path)
 	       module_in(path, self.dli_fname, (size_t)(slash - self.dli_fname), "/live/xen");
 }
 
-static vmt_xen_driver_open_fn *module_load(struct vmt_error *err)
+static const struct vmt_xen_module *module_load(struct vmt_error *err)
 {
-	vmt_xen_driver_open_fn *open_fn = NULL;
+	const struct vmt_xen_module *symbol;
 	char path[PATH_CAP];
-	void *module, *symbol;
+	void *module;
 
 	if (!module_find(path)) {
 		vmt_error_set(err, VMT_E_NOT_SUPPORTED, "xen",
@@ -53,30 +53,99 @@ static vmt_xen_driver_open_fn *module_load(struct vmt_error *err)
 		return NULL;
 	}
 	module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	symbol = module ? dlsym(module, "vmt_xen_driver_open") : NULL;
+	symbol = module ? dlsym(module, "vmt_xen_module") : NULL;
 	if (!symbol)
 		vmt_error_set(err, VMT_E_NOT_SUPPORTED, "xen",
 			      "the Xen module cannot be loaded: %s. It needs the libraries of the "
 			      "Xen that it was built for",
 			      dlerror());
-	else
-		memcpy(&open_fn, &symbol, sizeof(open_fn)); /* POSIX's way to a function */
 	if (module)
-		dlclose(module);
-	return open_fn;
+		dlclose(module); /* it stays */
+	if (symbol && symbol->abi != VMT_XEN_MODULE_ABI) {
+		vmt_error_set(err, VMT_E_ABI, "xen",
+			      "the Xen module speaks version %u of the interface, libvmitape %u; "
+			      "install both from one build",
+			      symbol->abi, VMT_XEN_MODULE_ABI);
+		return NULL;
+	}
+	return symbol;
 }
 
 int vmt_xen_open(const struct vmt_xen_config *config, struct vmt_driver **driver,
 		 struct vmt_error *err)
 {
+	const struct vmt_xen_module *module;
 	struct vmt_error mine = {0};
-	vmt_xen_driver_open_fn *open_fn;
 
 	if (!err)
 		err = &mine;
 	if (!config->domain || !*config->domain)
 		return vmt_error_set(err, VMT_E_INVALID, "xen",
 				     "which domain? Give a name or a number of `xl list`");
-	open_fn = module_load(err);
-	return open_fn ? open_fn(VMT_XEN_MODULE_ABI, config, driver, err) : -err->status;
+	module = module_load(err);
+	return module ? module->open(config, driver, err) : -err->status;
+}
+
+/* -------------------------------------------------------------------------------------------- */
+/* Keeper and rescue                                                                            */
+/* -------------------------------------------------------------------------------------------- */
+
+/* What the module keeps stands behind it. */
+struct vmt_xen_keeper {
+	const struct vmt_xen_module *module;
+	struct vmt_xen_keeping *keeping;
+};
+
+int vmt_xen_keeper_create(int socket, struct vmt_xen_keeper **keeper, struct vmt_error *err)
+{
+	struct vmt_error mine = {0};
+	struct vmt_xen_keeper *k;
+	int r;
+
+	*keeper = NULL;
+	if (!err)
+		err = &mine;
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return vmt_error_set(err, VMT_E_NO_MEMORY, "xen", "no memory for a keeper");
+	k->module = module_load(err);
+	r = k->module ? k->module->keeper_create(socket, &k->keeping, err) : -err->status;
+	if (r < 0) {
+		free(k);
+		return r;
+	}
+	*keeper = k;
+	return 0;
+}
+
+int vmt_xen_keeper_serve(struct vmt_xen_keeper *keeper)
+{
+	return keeper->module->keeper_serve(keeper->keeping);
+}
+
+int vmt_xen_keeper_repair(struct vmt_xen_keeper *keeper, struct vmt_xen_repair_report *report,
+			  struct vmt_error *err)
+{
+	struct vmt_error mine = {0};
+
+	return keeper->module->keeper_repair(keeper->keeping, report, err ? err : &mine);
+}
+
+void vmt_xen_keeper_destroy(struct vmt_xen_keeper *keeper)
+{
+	if (!keeper)
+		return;
+	keeper->module->keeper_destroy(keeper->keeping);
+	free(keeper);
+}
+
+int vmt_xen_rescue(const char *domain, struct vmt_xen_repair_report *report, struct vmt_error *err)
+{
+	const struct vmt_xen_module *module;
+	struct vmt_error mine = {0};
+
+	if (!err)
+		err = &mine;
+	module = module_load(err);
+	return module ? module->rescue(domain, report, err) : -err->status;
 }

@@ -7,13 +7,26 @@
 
 #include <vmitape/xen.h>
 
-/** Counts up whenever vmt_xen_config, vmt_driver_ops or what they point to changes. */
-#define VMT_XEN_MODULE_ABI 1u
+/** Counts up whenever this, vmt_driver_ops or what they point to changes. */
+#define VMT_XEN_MODULE_ABI 2u
 
-/** As vmt_xen_open(). Another @abi than the module's own: -VMT_E_ABI. @err is never NULL. */
-typedef int vmt_xen_driver_open_fn(uint32_t abi, const struct vmt_xen_config *config,
-				   struct vmt_driver **driver, struct vmt_error *err);
+struct vmt_xen_keeping; /* the module's part of a keeper */
 
-VMT_API vmt_xen_driver_open_fn vmt_xen_driver_open;
+/** As the functions of <vmitape/xen.h>; @err is never NULL. */
+struct vmt_xen_module {
+	uint32_t abi; /**< VMT_XEN_MODULE_ABI */
+	uint32_t reserved;
+	int (*open)(const struct vmt_xen_config *config, struct vmt_driver **driver,
+		    struct vmt_error *err);
+	int (*keeper_create)(int socket, struct vmt_xen_keeping **keeping, struct vmt_error *err);
+	int (*keeper_serve)(struct vmt_xen_keeping *keeping);
+	int (*keeper_repair)(struct vmt_xen_keeping *keeping, struct vmt_xen_repair_report *report,
+			     struct vmt_error *err);
+	void (*keeper_destroy)(struct vmt_xen_keeping *keeping);
+	int (*rescue)(const char *domain, struct vmt_xen_repair_report *report,
+		      struct vmt_error *err);
+};
+
+VMT_API extern const struct vmt_xen_module vmt_xen_module;
 
 #endif /* VMITAPE_LIVE_XEN_MODULE_H */

@@ -20,6 +20,12 @@ extern "C" {
 struct vmt_xen_config {
 	const char *domain; /**< its name or its number, as `xl list` shows them; required */
 	uint64_t seed;      /**< vmt_info.seed; 0: drawn from the system */
+	/**
+	 * A socket (SOCK_SEQPACKET) whose other end a keeper serves; 0: none. When this process
+	 * dies, the keeper puts the domain right; when the keeper dies, wait() fails with -VMT_E_IO,
+	 * so that the session ends. Not closed.
+	 */
+	int keeper;
 };
 
 /**
@@ -39,6 +45,58 @@ struct vmt_xen_config {
  */
 VMT_API int vmt_xen_open(const struct vmt_xen_config *config, struct vmt_driver **driver,
 			 struct vmt_error *err);
+
+/* -------------------------------------------------------------------------------------------- */
+/* When a session dies                                                                          */
+/* -------------------------------------------------------------------------------------------- */
+
+/*
+ * A monitor that is killed leaves its vCPUs waiting for answers for ever, its breakpoints in the
+ * guest's memory, and the ring taken. A keeper is a process beside the session's, started before it
+ * attaches (by exec: a fork cannot use what the other has mapped). The session notes each change in a
+ * journal before it makes it; the keeper has the journal and the ring, and undoes what it finds.
+ */
+
+/** What was found and done. */
+struct vmt_xen_repair_report {
+	bool attached; /**< the session had attached; else there was nothing to do */
+	bool forged;   /**< nobody had the ring any more: answers were made up for each vCPU */
+	uint32_t unanswered; /**< events that waited for an answer */
+	uint32_t half;       /**< answers that were written and not sent; they were sent */
+	uint32_t bytes;      /**< bytes of the guest's memory that were put back */
+	uint32_t reserved;
+};
+
+struct vmt_xen_keeper;
+
+/** The keeper's side of @socket, which is not closed. It loads the Xen module now, when it can. */
+VMT_API int vmt_xen_keeper_create(int socket, struct vmt_xen_keeper **keeper,
+				  struct vmt_error *err);
+
+/**
+ * Do what the session asks for, when it asks something: to be called when the socket is readable.
+ * 1: go on; 0: the session has closed its end. What fails is told to the session.
+ */
+VMT_API int vmt_xen_keeper_serve(struct vmt_xen_keeper *keeper);
+
+/**
+ * The session's process is dead: put the domain right. Everything that can be done is done; the first
+ * failure is returned, with @err filled.
+ */
+VMT_API int vmt_xen_keeper_repair(struct vmt_xen_keeper *keeper,
+				  struct vmt_xen_repair_report *report, struct vmt_error *err);
+
+/** NULL is allowed. */
+VMT_API void vmt_xen_keeper_destroy(struct vmt_xen_keeper *keeper);
+
+/**
+ * Session and keeper are both dead: put @domain (a name or number) right by the journal that they left.
+ * 0 without @report->attached: they left nothing to do. -VMT_E_BUSY: one of them lives. The ring is lost then, so vCPUs
+ * that stand are let go by made-up answers. A write to a control register or MSR that waited for its
+ * answer is lost, and a CPUID whose event nobody had taken is executed twice.
+ */
+VMT_API int vmt_xen_rescue(const char *domain, struct vmt_xen_repair_report *report,
+			   struct vmt_error *err);
 
 #ifdef __cplusplus
 }

@@ -6,10 +6,13 @@
  *   ring.c       the monitor ring: enable, take, answer         responses.c  response -> Xen's form
  *   wait.c       blocking until something happens               stepping.c   single and fast steps
  *   monitors.c   which events are on                            views.c      altp2m and rights
- *   memory.c     guest memory, cached mappings                  journal.c    own bytes and their undo
+ *   memory.c     guest memory, cached mappings                  own-bytes.c  own bytes and their undo
  *   pages.c      pages added to the domain                      registers.c  vCPU contexts
  *   pause.c      nested pauses                                  versions.c   Xen versions
  *   teardown.c   reset, settle, detach, close                   failure.c    errno -> error
+ *   journal.c    what was changed, where it outlives the session
+ *   link.c       the session's side of the keeper               keeper.c     the keeper
+ *   repair.c     undoing what a dead session has left
  *
  * Functions return 0 (or what they say) or a negative status with base.err filled.
  */
@@ -17,14 +20,15 @@
 #define VMITAPE_LIVE_XEN_DRIVER_H
 
 #include <vmitape/driver.h>
+#include <vmitape/xen.h>
 
 #include "model/gfn-map.h"
 #include "model/xen-versions.h"
 
 #include "headers.h"
+#include "journal.h"
 #include "responses.h"
 
-#define VMT_XEN_SLOTS    8u  /* of the ring: (4096 - 64) / 400, rounded down to a power of 2 */
 #define VMT_XEN_MAPPINGS 64u /* guest pages kept mapped */
 
 /* -------------------------------------------------------------------------------------------- */
@@ -100,13 +104,16 @@ struct vmt_xen {
 	bool walks_hidden;
 	bool *views;                   /* [nviews]: it exists */
 	struct vmt_gfn_map restricted; /* gfns whose rights were set in view 0 */
-	struct vmt_gfn_map bytes;      /* struct vmt_xen_own_bytes * */
+	struct vmt_gfn_map bytes;      /* uint32_t: the number of its record in the journal */
 	struct vmt_gfn_map own_pages;
 	bool maxmem_raised;
 	uint32_t crs, crs_async; /* 1 << enum vmt_cr */
 	struct vmt_gfn_map msrs; /* by number */
 	bool on[VMT_MONITOR_KIND_COUNT];
 	bool internal_step; /* the single-step monitor, on for fast steps only */
+
+	struct vmt_xen_journal_map journal;
+	int keeper; /* a socket; -1: none */
 
 	struct vmt_xen_mapping mappings[VMT_XEN_MAPPINGS];
 	uint64_t mapping_uses;
@@ -117,6 +124,19 @@ static inline struct vmt_xen *vmt_xen_of(struct vmt_driver *d)
 {
 	return (struct vmt_xen *)(void *)d; /* base is the first member */
 }
+
+/* -------------------------------------------------------------------------------------------- */
+/* open.c                                                                                       */
+/* -------------------------------------------------------------------------------------------- */
+
+/** A driver with nothing open, or NULL. vmt_xen_close() frees it at each stage. */
+struct vmt_xen *vmt_xen_create(void);
+int vmt_xen_open_driver(const struct vmt_xen_config *config, struct vmt_driver **driver,
+			struct vmt_error *err);
+/** The handles and the version of Xen. */
+int vmt_xen_open_host(struct vmt_xen *x);
+/** By name or number: fills domid and name. */
+int vmt_xen_find_domain(struct vmt_xen *x, const char *wanted, xc_domaininfo_t *info);
 
 /* -------------------------------------------------------------------------------------------- */
 /* failure.c                                                                                    */
@@ -191,6 +211,8 @@ int vmt_xen_stop_fd(struct vmt_driver *d);
 int vmt_xen_monitor(struct vmt_driver *d, const struct vmt_monitor *monitor, bool on);
 /** All off, the internal ones too; deferred writes stay until the ring goes. */
 int vmt_xen_monitors_reset(struct vmt_xen *x);
+/** All off that the journal tells of. */
+int vmt_xen_monitors_repair(struct vmt_xen *x);
 
 /** Get ready for a fast step: on Xen before 4.19 the single-step monitor must be on. */
 int vmt_xen_step_prepare(struct vmt_xen *x);
@@ -217,7 +239,7 @@ bool vmt_xen_view_exists(const struct vmt_xen *x, vmt_view view);
 int vmt_xen_views_reset(struct vmt_xen *x);
 
 /* -------------------------------------------------------------------------------------------- */
-/* memory.c, journal.c, pages.c                                                                 */
+/* memory.c, own-bytes.c, pages.c                                                                */
 /* -------------------------------------------------------------------------------------------- */
 
 /** A guest page, mapped read-write; valid until the next call of this file. */
@@ -231,12 +253,13 @@ int vmt_xen_read(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, void *buf, 
 int vmt_xen_write(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, const void *buf,
 		  uint32_t len);
 
-/** Note that @len bytes from @offset on, which stand in @page now, become @bytes. */
-int vmt_xen_journal_write(struct vmt_xen *x, uint64_t gfn, uint32_t offset, const uint8_t *page,
-			  const uint8_t *bytes, uint32_t len);
-/** Put the guest's bytes back wherever own ones still stand. */
-int vmt_xen_journal_undo(struct vmt_xen *x);
-void vmt_xen_journal_finish(struct vmt_xen *x);
+/** Note that @len bytes from @offset on, which stand in @page now, are going to become @bytes. */
+int vmt_xen_write_begin(struct vmt_xen *x, uint64_t gfn, uint32_t offset, const uint8_t *page,
+			const uint8_t *bytes, uint32_t len);
+/** They have. */
+void vmt_xen_write_end(struct vmt_xen *x);
+/** Put the guest's bytes back wherever own ones still stand; @count grows by how many. */
+int vmt_xen_bytes_undo(struct vmt_xen *x, uint32_t *count);
 
 int vmt_xen_alloc_gfn(struct vmt_driver *d, vmt_gfn *gfn);
 int vmt_xen_free_gfn(struct vmt_driver *d, vmt_gfn gfn);
@@ -261,5 +284,26 @@ int vmt_xen_reset(struct vmt_driver *d);
 int vmt_xen_settle(struct vmt_driver *d, int timeout_ms);
 int vmt_xen_detach(struct vmt_driver *d);
 void vmt_xen_close(struct vmt_driver *d);
+/** Memory and handles only. */
+void vmt_xen_release(struct vmt_xen *x);
+
+/* -------------------------------------------------------------------------------------------- */
+/* link.c, repair.c                                                                             */
+/* -------------------------------------------------------------------------------------------- */
+
+/** Hand the journal to the keeper, where there is one, and wait until it is ready. */
+int vmt_xen_keeper_begin(struct vmt_xen *x);
+/** Let it map the ring's page, before Xen's libraries take that out of the domain. */
+int vmt_xen_keeper_map(struct vmt_xen *x, uint64_t gfn);
+/** Let it give the page back. A keeper that is dead has done so. */
+void vmt_xen_keeper_unmap(struct vmt_xen *x);
+/** 0, or -VMT_E_IO: it has died. */
+int vmt_xen_keeper_lives(struct vmt_xen *x);
+
+/**
+ * Undo all that the journal tells of, its session being dead. x has the host, the domain and the
+ * journal open; x->page: the ring as it was left, or NULL when nobody has it mapped.
+ */
+int vmt_xen_repair(struct vmt_xen *x, struct vmt_xen_repair_report *report);
 
 #endif /* VMITAPE_LIVE_XEN_DRIVER_H */

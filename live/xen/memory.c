@@ -138,8 +138,11 @@ int vmt_xen_write(struct vmt_driver *d, vmt_gfn gfn, uint32_t offset, const void
 	if (r == 0)
 		r = vmt_xen_map(x, gfn.n, &page);
 	if (r == 0 && !vmt_gfn_map_get(&x->own_pages, gfn.n))
-		r = vmt_xen_journal_write(x, gfn.n, offset, page, buf, len);
-	if (r == 0 && page)
-		copy((uint8_t *)page + offset, buf, len);
-	return r;
+		r = vmt_xen_write_begin(x, gfn.n, offset, page, buf, len);
+	if (r < 0 || !page)
+		return r;
+	copy((uint8_t *)page + offset, buf, len);
+	if (!vmt_gfn_map_get(&x->own_pages, gfn.n))
+		vmt_xen_write_end(x);
+	return 0;
 }

@@ -204,6 +204,20 @@ static void note(struct vmt_xen *x, const struct vmt_monitor *m, bool on)
 		x->on[m->kind] = on;
 }
 
+/* For who undoes it when this process is dead. It is never taken back: off twice does no harm. */
+static void note_before(struct vmt_xen *x, const struct vmt_monitor *m)
+{
+	struct vmt_xen_journal *j = x->journal.j;
+
+	if (m->kind == VMT_MONITOR_MSR)
+		vmt_xen_note_msr(x, m->what);
+	else if (m->kind == VMT_MONITOR_CR)
+		j->crs |= UINT32_C(1) << m->what;
+	else
+		j->kinds |= UINT32_C(1) << m->kind;
+	vmt_xen_journal_order();
+}
+
 static int failed(struct vmt_xen *x, const struct vmt_monitor *m, bool on)
 {
 	char name[48];
@@ -232,6 +246,8 @@ int vmt_xen_monitor(struct vmt_driver *d, const struct vmt_monitor *m, bool on)
 	/* a vCPU would step on in silence; a fast step needs no event */
 	if (m->kind == VMT_MONITOR_SINGLESTEP && !on)
 		r = vmt_xen_step_reset(x, false);
+	if (r == 0 && on)
+		note_before(x, m);
 	if (r == 0 && kinds[m->kind].call(x, m, on) < 0)
 		r = failed(x, m, on);
 	if (r == 0)
@@ -275,6 +291,44 @@ int vmt_xen_monitors_reset(struct vmt_xen *x)
 
 		if (x->on[kind] && kind != VMT_MONITOR_DEFERRED_WRITES)
 			vmt_xen_keep(x, &first, vmt_xen_monitor(&x->base, &m, false));
+	}
+	return vmt_xen_kept(x, &first);
+}
+
+/* -------------------------------------------------------------------------------------------- */
+/* By the journal                                                                               */
+/* -------------------------------------------------------------------------------------------- */
+
+static void force_off(struct vmt_xen *x, uint32_t kind, uint32_t what, struct vmt_xen_first *first)
+{
+	const struct vmt_monitor m = {.kind = kind, .what = what};
+	char name[48];
+
+	if (kinds[kind].call(x, &m, false) < 0 && errno != EEXIST && errno != ENODEV)
+		vmt_xen_keep(x, first,
+			     vmt_xen_failed(x, "Xen does not switch the monitor for %s off",
+					    vmt_monitor_format(&m, name, sizeof(name))));
+}
+
+int vmt_xen_monitors_repair(struct vmt_xen *x)
+{
+	static const uint32_t begins[VMT_XEN_MSR_RANGES] = {0, 0x40000000, 0xc0000000};
+	const struct vmt_xen_journal *j = x->journal.j;
+	struct vmt_xen_first first = {0};
+
+	for (uint32_t cr = 0; cr < VMT_CR_COUNT; cr++) {
+		if (j->crs & (UINT32_C(1) << cr))
+			force_off(x, VMT_MONITOR_CR, cr, &first);
+	}
+	for (uint32_t i = 0; i < VMT_XEN_MSR_RANGES * VMT_XEN_MSR_RANGE; i++) {
+		uint32_t range = i / VMT_XEN_MSR_RANGE, n = i % VMT_XEN_MSR_RANGE;
+
+		if (j->msrs[range][n / 8] & (1u << n % 8))
+			force_off(x, VMT_MONITOR_MSR, begins[range] + n, &first);
+	}
+	for (uint32_t kind = 1; kind < VMT_MONITOR_KIND_COUNT; kind++) {
+		if ((j->kinds & (UINT32_C(1) << kind)) && kind != VMT_MONITOR_DEFERRED_WRITES)
+			force_off(x, kind, 0, &first);
 	}
 	return vmt_xen_kept(x, &first);
 }

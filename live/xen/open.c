@@ -9,8 +9,6 @@
 #include <sys/eventfd.h>
 #include <sys/random.h>
 
-#include "live/xen-module.h"
-
 #include "driver.h"
 
 #define PLACE      "xen"
@@ -155,7 +153,7 @@ static int find_id(struct vmt_xen *x, struct xs_handle *xs, uint32_t domid, xc_d
 	return n == 1 && info->domain == domid; /* it gives the first from that number on */
 }
 
-static int find_domain(struct vmt_xen *x, const char *wanted, xc_domaininfo_t *info)
+int vmt_xen_find_domain(struct vmt_xen *x, const char *wanted, xc_domaininfo_t *info)
 {
 	struct xs_handle *xs = xs_open(0);
 	uint32_t domid;
@@ -302,11 +300,9 @@ static int open_all(struct vmt_xen *x, const struct vmt_xen_config *config)
 	int r = draw_seed(x, config->seed);
 
 	if (r == 0)
-		r = open_handles(x);
+		r = vmt_xen_open_host(x);
 	if (r == 0)
-		r = vmt_xen_find_version(x);
-	if (r == 0)
-		r = find_domain(x, config->domain, &info);
+		r = vmt_xen_find_domain(x, config->domain, &info);
 	if (r == 0)
 		r = check_domain(x, &info);
 	if (r == 0)
@@ -314,32 +310,49 @@ static int open_all(struct vmt_xen *x, const struct vmt_xen_config *config)
 	if (r == 0)
 		r = take_domain(x, &info, &altp2m);
 	if (r == 0)
+		r = vmt_xen_journal_begin(x, &info, x->keeper >= 0);
+	if (r == 0)
+		r = vmt_xen_keeper_begin(x);
+	if (r == 0)
 		r = attach(x);
 	return r;
 }
 
-int vmt_xen_driver_open(uint32_t abi, const struct vmt_xen_config *config,
-			struct vmt_driver **driver, struct vmt_error *err)
+struct vmt_xen *vmt_xen_create(void)
+{
+	struct vmt_xen *x = calloc(1, sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->port = -1;
+	x->stop_fd = -1;
+	x->keeper = -1;
+	x->journal.fd = -1;
+	vmt_gfn_map_init(&x->restricted, 0);
+	vmt_gfn_map_init(&x->bytes, sizeof(uint32_t));
+	vmt_gfn_map_init(&x->own_pages, 0);
+	vmt_gfn_map_init(&x->msrs, 0);
+	return x;
+}
+
+int vmt_xen_open_host(struct vmt_xen *x)
+{
+	int r = open_handles(x);
+
+	return r == 0 ? vmt_xen_find_version(x) : r;
+}
+
+int vmt_xen_open_driver(const struct vmt_xen_config *config, struct vmt_driver **driver,
+			struct vmt_error *err)
 {
 	struct vmt_xen *x;
 	int r;
 
-	if (abi != VMT_XEN_MODULE_ABI)
-		return vmt_error_set(
-			err, VMT_E_ABI, PLACE,
-			"the Xen module speaks version %u of the interface, libvmitape "
-			"%u; install both from one build",
-			VMT_XEN_MODULE_ABI, abi);
-	x = calloc(1, sizeof(*x));
+	x = vmt_xen_create();
 	if (!x)
 		return vmt_error_set(err, VMT_E_NO_MEMORY, PLACE, "no memory for the driver");
 	x->base.ops = &ops;
-	x->port = -1;
-	x->stop_fd = -1;
-	vmt_gfn_map_init(&x->restricted, 0);
-	vmt_gfn_map_init(&x->bytes, sizeof(void *));
-	vmt_gfn_map_init(&x->own_pages, 0);
-	vmt_gfn_map_init(&x->msrs, 0);
+	x->keeper = config->keeper > 0 ? config->keeper : -1;
 	r = open_all(x, config);
 	if (r < 0) {
 		*err = x->base.err;

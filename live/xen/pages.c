@@ -17,6 +17,8 @@ static int raise_maxmem(struct vmt_xen *x)
 
 	if (xc_domain_getinfolist(x->xch, x->domid, 1, &info) != 1 || info.domain != x->domid)
 		return -1;
+	x->journal.j->maxmem_raised = 1;
+	vmt_xen_journal_order();
 	if (xc_domain_setmaxmem(x->xch, x->domid, (info.max_pages + 1) * (VMT_PAGE_SIZE / 1024)) <
 	    0)
 		return -1;
@@ -67,6 +69,7 @@ static int take_away(struct vmt_xen *x, uint64_t gfn)
 	if (xc_domain_decrease_reservation_exact(x->xch, x->domid, 1, 0, &frame) < 0)
 		return vmt_xen_failed(x, "own page %#llx cannot be taken out of the domain",
 				      (unsigned long long)gfn);
+	vmt_xen_forget_own_page(x, gfn);
 	vmt_gfn_map_remove(&x->own_pages, gfn);
 	vmt_gfn_map_remove(&x->restricted, gfn);
 	return 0;
@@ -85,8 +88,11 @@ int vmt_xen_alloc_gfn(struct vmt_driver *d, vmt_gfn *gfn)
 		return r;
 	if (!vmt_gfn_map_put(&x->own_pages, at.n))
 		return vmt_xen_refuse(x, VMT_E_NO_MEMORY, "no memory for the list of pages");
-	r = populate(x, at.n);
+	r = vmt_xen_note_own_page(x, at.n);
+	if (r == 0)
+		r = populate(x, at.n);
 	if (r < 0) {
+		vmt_xen_forget_own_page(x, at.n);
 		vmt_gfn_map_remove(&x->own_pages, at.n);
 		return r;
 	}

@@ -56,23 +56,43 @@ static int map_ring(struct vmt_xen *x, xen_pfn_t *frame, bool *added)
 	return 0;
 }
 
+static int another_monitor(struct vmt_xen *x)
+{
+	return vmt_xen_refuse(x, VMT_E_BUSY,
+			      "another monitor is attached to domain %s; end it first. If it was "
+			      "killed, create the domain anew",
+			      x->name);
+}
+
+static void note_ring(struct vmt_xen *x, enum vmt_xen_ring_note state)
+{
+	vmt_xen_journal_order();
+	x->journal.j->ring = state;
+	vmt_xen_journal_order();
+}
+
 static int enable(struct vmt_xen *x, xen_pfn_t frame)
 {
 	uint32_t port = 0;
 
+	int r;
+
 	memset(x->page, 0, XC_PAGE_SIZE);
 	SHARED_RING_INIT((vm_event_sring_t *)x->page);
 	BACK_RING_INIT(&x->ring, (vm_event_sring_t *)x->page, XC_PAGE_SIZE);
+	r = vmt_xen_keeper_map(x, frame);
+	if (r < 0)
+		return r;
+	note_ring(x, VMT_XEN_RING_TRYING);
 	if (xc_vm_event_control(x->xch, x->domid, XEN_VM_EVENT_ENABLE,
 				XEN_DOMCTL_VM_EVENT_OP_MONITOR, &port) < 0) {
+		note_ring(x, VMT_XEN_RING_NONE);
 		if (errno == EBUSY)
-			return vmt_xen_refuse(x, VMT_E_BUSY,
-					      "another monitor is attached to domain %s; end it "
-					      "first. If it was killed, create the domain anew",
-					      x->name);
+			return another_monitor(x);
 		return vmt_xen_failed(x, "Xen does not enable the monitor ring of domain %s",
 				      x->name);
 	}
+	note_ring(x, VMT_XEN_RING_ON);
 	x->ring_on = true;
 	if (xc_domain_decrease_reservation_exact(x->xch, x->domid, 1, 0, &frame) < 0)
 		return vmt_xen_failed(x,
@@ -87,8 +107,14 @@ int vmt_xen_ring_enable(struct vmt_xen *x)
 {
 	xen_pfn_t frame = 0;
 	bool added = false;
-	int r = map_ring(x, &frame, &added);
+	int r;
 
+	/* Xen consumes what another one has answered, and otherwise says that there is no ring. */
+	if (xc_vm_event_control(x->xch, x->domid, XEN_VM_EVENT_RESUME,
+				XEN_DOMCTL_VM_EVENT_OP_MONITOR, NULL) == 0)
+		return another_monitor(x);
+	r = map_ring(x, &frame, &added);
+	x->journal.j->ring_gfn = frame;
 	if (r == 0)
 		r = enable(x, frame);
 	if (r < 0 && added && !x->ring_on) {
@@ -108,6 +134,7 @@ int vmt_xen_ring_disable(struct vmt_xen *x)
 	if (xc_vm_event_control(x->xch, x->domid, XEN_VM_EVENT_DISABLE,
 				XEN_DOMCTL_VM_EVENT_OP_MONITOR, NULL) < 0)
 		return vmt_xen_failed(x, "Xen does not disable the monitor ring");
+	note_ring(x, VMT_XEN_RING_NONE);
 	x->ring_on = false;
 	return 0;
 }
@@ -121,6 +148,7 @@ void vmt_xen_ring_release(struct vmt_xen *x)
 		xenforeignmemory_unmap(x->memory, x->page, 1);
 	x->page = NULL;
 	x->ring_on = false;
+	vmt_xen_keeper_unmap(x);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -188,6 +216,35 @@ static struct vmt_xen_slot *free_slot(struct vmt_xen *x)
 	return NULL;
 }
 
+/* Before it is consumed: from then on a response to another one may be written over it. */
+static void note_held(struct vmt_xen *x, const struct vmt_xen_slot *slot)
+{
+	struct vmt_xen_held *held = &x->journal.j->held[slot - x->slots];
+
+	held->index = x->ring.req_cons;
+	held->request = slot->request;
+	vmt_xen_journal_order();
+	held->state = VMT_XEN_HELD;
+	vmt_xen_journal_order();
+}
+
+/* After its response stands in the ring, before that is pushed. */
+static void note_written(struct vmt_xen *x, const struct vmt_xen_slot *slot)
+{
+	vmt_xen_journal_order();
+	x->journal.j->held[slot - x->slots].state = VMT_XEN_WRITTEN;
+	vmt_xen_journal_order();
+}
+
+static void note_pushed(struct vmt_xen *x)
+{
+	vmt_xen_journal_order();
+	for (unsigned i = 0; i < VMT_XEN_SLOTS; i++) {
+		if (x->journal.j->held[i].state == VMT_XEN_WRITTEN)
+			x->journal.j->held[i].state = VMT_XEN_HELD_FREE;
+	}
+}
+
 int vmt_xen_next(struct vmt_driver *d, struct vmt_event *ev)
 {
 	struct vmt_xen *x = vmt_xen_of(d);
@@ -205,7 +262,9 @@ int vmt_xen_next(struct vmt_driver *d, struct vmt_event *ev)
 				      VMT_XEN_SLOTS);
 	xen_rmb(); /* the request after its announcement */
 	slot->request = *RING_GET_REQUEST(&x->ring, x->ring.req_cons);
+	note_held(x, slot);
 	x->ring.req_cons++;
+	x->journal.j->req_cons = x->ring.req_cons;
 	x->ring.sring->req_event = x->ring.req_cons + 1;
 
 	vmt_xen_request_decode(&slot->request, ev);
@@ -345,6 +404,7 @@ static int put(struct vmt_xen *x, struct vmt_xen_slot *slot)
 
 	vmt_xen_response_encode(&slot->request, &slot->answer, step_flag,
 				RING_GET_RESPONSE(&x->ring, x->ring.rsp_prod_pvt));
+	note_written(x, slot);
 	x->ring.rsp_prod_pvt++;
 	slot->state = VMT_XEN_FREE;
 	if (vcpu >= x->nvcpus)
@@ -372,6 +432,7 @@ int vmt_xen_commit(struct vmt_driver *d)
 	}
 	if (any) {
 		RING_PUSH_RESPONSES(&x->ring);
+		note_pushed(x);
 		if (xenevtchn_notify(x->evtchn, (evtchn_port_t)x->port) < 0)
 			vmt_xen_keep(x, &first,
 				     vmt_xen_failed(x, "Xen cannot be told of the responses"));

@@ -17,6 +17,8 @@ int vmt_xen_step_prepare(struct vmt_xen *x)
 {
 	if (x->xen.fast_step_alone || x->internal_step)
 		return 0;
+	x->journal.j->kinds |= UINT32_C(1) << VMT_MONITOR_SINGLESTEP;
+	vmt_xen_journal_order();
 	if (!x->on[VMT_MONITOR_SINGLESTEP] && xc_monitor_singlestep(x->xch, x->domid, true) < 0)
 		return vmt_xen_failed(x,
 				      "the single-step monitor, which a fast step needs on Xen "

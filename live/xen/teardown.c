@@ -31,8 +31,10 @@
 
 static void undo(struct vmt_xen *x, struct vmt_xen_first *first)
 {
+	uint32_t bytes = 0;
+
 	vmt_xen_keep(x, first, vmt_xen_commit(&x->base));
-	vmt_xen_keep(x, first, vmt_xen_journal_undo(x));
+	vmt_xen_keep(x, first, vmt_xen_bytes_undo(x, &bytes));
 	vmt_xen_keep(x, first, vmt_xen_monitors_reset(x));
 	vmt_xen_keep(x, first, vmt_xen_step_reset(x, true));
 	vmt_xen_keep(x, first, vmt_xen_views_reset(x));
@@ -231,18 +233,25 @@ static void close_handles(struct vmt_xen *x)
 		close(x->stop_fd);
 }
 
-void vmt_xen_close(struct vmt_driver *d)
+void vmt_xen_release(struct vmt_xen *x)
 {
-	struct vmt_xen *x = vmt_xen_of(d);
-
-	if (x->views && x->vcpus)
-		(void)vmt_xen_detach(d);
 	close_handles(x);
-	vmt_xen_journal_finish(x);
+	vmt_xen_journal_close(&x->journal);
+	vmt_gfn_map_finish(&x->bytes);
 	vmt_gfn_map_finish(&x->restricted);
 	vmt_gfn_map_finish(&x->own_pages);
 	vmt_gfn_map_finish(&x->msrs);
 	free(x->views);
 	free(x->vcpus);
 	free(x);
+}
+
+void vmt_xen_close(struct vmt_driver *d)
+{
+	struct vmt_xen *x = vmt_xen_of(d);
+
+	/* what cannot be undone here the keeper, or a rescue, tries once more */
+	if (x->journal.j && (vmt_xen_detach(d) == 0 || vmt_xen_gone(x)))
+		vmt_xen_journal_end(&x->journal);
+	vmt_xen_release(x);
 }

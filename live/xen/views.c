@@ -31,6 +31,8 @@ int vmt_xen_altp2m_enable(struct vmt_xen *x)
 			"views, or a killed monitor left them; end that one, or create "
 			"the domain anew",
 			x->name);
+	x->journal.j->altp2m = 1;
+	vmt_xen_journal_order();
 	if (xc_altp2m_set_domain_state(x->xch, x->domid, true) < 0)
 		return vmt_xen_failed(x, "Xen does not switch altp2m on for domain %s", x->name);
 	x->altp2m = true;
@@ -137,7 +139,8 @@ static int set_host(struct vmt_xen *x, uint64_t gfn, uint32_t count, xenmem_acce
 	for (uint64_t i = 0; i < count; i++) {
 		if (access == XENMEM_access_rwx)
 			continue;
-		if (!vmt_gfn_map_put(&x->restricted, gfn + i)) {
+		if (!vmt_gfn_map_put(&x->restricted, gfn + i) ||
+		    vmt_xen_note_restricted(x, gfn + i, true) < 0) {
 			errno = ENOMEM;
 			return -1;
 		}
@@ -150,8 +153,10 @@ static int set_host(struct vmt_xen *x, uint64_t gfn, uint32_t count, xenmem_acce
 	 */
 	for (uint64_t i = 0; x->altp2m && x->xen.lazy_view_default && i < count; i++)
 		(void)xc_altp2m_set_mem_access(x->xch, x->domid, 0, gfn + i, access);
-	for (uint64_t i = 0; access == XENMEM_access_rwx && i < count; i++)
+	for (uint64_t i = 0; access == XENMEM_access_rwx && i < count; i++) {
 		vmt_gfn_map_remove(&x->restricted, gfn + i);
+		(void)vmt_xen_note_restricted(x, gfn + i, false);
+	}
 	return 0;
 }
 

@@ -48,15 +48,18 @@ static int take_notification(struct vmt_xen *x)
 /* 1: something happened, 0: the slice is over. */
 static int sleep_once(struct vmt_xen *x, int ms, bool *stopped)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{.fd = x->stop_fd, .events = POLLIN},
 		{.fd = xenevtchn_fd(x->evtchn), .events = POLLIN},
+		{.fd = x->keeper}, /* tells that it hung up; -1: not looked at */
 	};
 	uint64_t count;
-	int n = poll(fds, 2, ms);
+	int n = poll(fds, 3, ms);
 
 	if (n < 0)
 		return errno == EINTR ? 0 : vmt_xen_failed(x, "poll failed");
+	if (fds[2].revents)
+		return vmt_xen_keeper_lives(x);
 	if (fds[0].revents & POLLIN)
 		*stopped = read(x->stop_fd, &count, sizeof(count)) == sizeof(count);
 	if (fds[1].revents)

@@ -34,6 +34,13 @@ static void option_words(const struct vmt_tool_option *o, char *buf, size_t cap)
 	}
 }
 
+static void print_verbs(const struct vmt_tool *tool)
+{
+	for (size_t i = 0; i < tool->nverbs; i++)
+		if (tool->verbs[i].name)
+			printf("  %-10s %s\n", tool->verbs[i].name, tool->verbs[i].summary);
+}
+
 static void print_verb_help(const struct vmt_tool *tool, const struct vmt_tool_verb *verb)
 {
 	char words[160];
@@ -46,13 +53,16 @@ static void print_verb_help(const struct vmt_tool *tool, const struct vmt_tool_v
 	}
 	printf("  %-32s %s\n  %-32s %s\n", "-h, --help", "print this and exit", "    --version",
 	       "print the version and exit");
+	if (verb->name || tool->nverbs < 2)
+		return;
+	printf("\n%s has verbs, too:\n", tool->name);
+	print_verbs(tool);
 }
 
 static void print_tool_help(const struct vmt_tool *tool)
 {
 	printf("Usage: %s VERB [OPTION...] ...\n\n%s\n\nVerbs:\n", tool->name, tool->summary);
-	for (size_t i = 0; i < tool->nverbs; i++)
-		printf("  %-10s %s\n", tool->verbs[i].name, tool->verbs[i].summary);
+	print_verbs(tool);
 	printf("\n%s VERB --help tells more.\n", tool->name);
 }
 
@@ -105,7 +115,8 @@ void vmt_tool_print_completion(const struct vmt_tool *tool)
 	printf("# bash completion for %s\n_%s()\n{\n\tlocal cur=${COMP_WORDS[COMP_CWORD]} words=\n",
 	       tool->name, tool->name);
 	printf("\tcase ${COMP_WORDS[1]} in\n");
-	for (size_t i = 0; i < tool->nverbs; i++) {
+	/* the verb without a name, which is the first, takes what is left */
+	for (size_t i = tool->nverbs; i-- > 0;) {
 		const struct vmt_tool_verb *v = &tool->verbs[i];
 
 		printf("\t%s) words='--help", v->name ? v->name : "*");
@@ -114,10 +125,11 @@ void vmt_tool_print_completion(const struct vmt_tool *tool)
 		printf("' ;;\n");
 	}
 	printf("\tesac\n");
-	if (tool->verbs[0].name) {
-		printf("\t[ \"$COMP_CWORD\" -eq 1 ] && words='");
+	if (tool->nverbs > 1) {
+		printf("\t[ \"$COMP_CWORD\" -eq 1 ] && words%s'", tool->verbs[0].name ? "=" : "+=");
 		for (size_t i = 0; i < tool->nverbs; i++)
-			printf("%s%s", i ? " " : "", tool->verbs[i].name);
+			if (tool->verbs[i].name)
+				printf(" %s", tool->verbs[i].name);
 		printf("'\n");
 	}
 	printf("\tcase $cur in\n"
@@ -134,7 +146,7 @@ void vmt_tool_print_completion(const struct vmt_tool *tool)
 static const struct vmt_tool_verb *find_verb(const struct vmt_tool *tool, const char *name)
 {
 	for (size_t i = 0; i < tool->nverbs; i++)
-		if (strcmp(tool->verbs[i].name, name) == 0)
+		if (tool->verbs[i].name && strcmp(tool->verbs[i].name, name) == 0)
 			return &tool->verbs[i];
 	return NULL;
 }
@@ -196,6 +208,7 @@ static int run_verb(const struct vmt_tool *tool, const struct vmt_tool_verb *ver
 int vmt_tool_main(const struct vmt_tool *tool, int argc, char **argv)
 {
 	const struct vmt_tool_verb *verb = &tool->verbs[0];
+	const struct vmt_tool_verb *named = argc > 1 ? find_verb(tool, argv[1]) : NULL;
 	int skip = 1;
 
 	if (argc > 1 && common_words(tool, argv[1]))
@@ -205,12 +218,14 @@ int vmt_tool_main(const struct vmt_tool *tool, int argc, char **argv)
 			print_tool_help(tool);
 			return argc < 2 ? VMT_EXIT_USAGE : VMT_EXIT_SAME;
 		}
-		verb = find_verb(tool, argv[1]);
-		if (!verb) {
+		if (!named) {
 			fprintf(stderr, "%s: there is no verb '%s'; --help lists them\n",
 				tool->name, argv[1]);
 			return VMT_EXIT_USAGE;
 		}
+	}
+	if (named) {
+		verb = named;
 		skip = 2;
 	}
 	return run_verb(tool, verb, argc - skip, argv + skip);

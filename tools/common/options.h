@@ -2,8 +2,9 @@
 /*
  * A tool's command line as one table: parser, help, man page and completion all come from it.
  *
- * A tool has verbs (vmitrace info, vmitrace dump) or is its only verb (vmirec). Each verb has a
- * table of options; an option stores its value in a member of the tool's own struct.
+ * A tool has verbs (vmitrace info, vmitrace dump) or is its only verb (vmireplay); a first verb
+ * without a name is meant when no other is named (vmirec, vmirec rescue). Each verb has a table of
+ * options; an option stores its value in a member of the tool's own struct.
  */
 #ifndef VMT_TOOLS_OPTIONS_H
 #define VMT_TOOLS_OPTIONS_H
@@ -41,7 +42,7 @@ struct vmt_tool_option {
 };
 
 struct vmt_tool_verb {
-	const char *name;      /**< NULL: the tool has no verbs */
+	const char *name;      /**< NULL: the first verb, when none is named */
 	const char *arguments; /**< "TRACE...", or "" */
 	const char *summary;   /**< one sentence */
 	const struct vmt_tool_option *options;

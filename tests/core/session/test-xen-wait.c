@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -41,6 +42,12 @@ int vmt_xen_need_ring(struct vmt_xen *x)
 {
 	(void)x;
 	return 0;
+}
+
+int vmt_xen_keeper_lives(struct vmt_xen *x)
+{
+	(void)x;
+	return -VMT_E_IO;
 }
 
 int vmt_xen_pending(struct vmt_driver *d, uint32_t *n)
@@ -109,6 +116,7 @@ static int setup(void **state)
 
 	(void)state;
 	memset(&xen, 0, sizeof(xen));
+	xen.keeper = -1;
 	xen.stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	xen.port = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ticks = 0;
@@ -167,12 +175,29 @@ static void a_stop_from_a_signal_handler_ends_the_wait(void **state)
 	assert_int_equal(wait.outcome, VMT_WAIT_TIMEOUT);
 }
 
+static void a_keeper_that_hangs_up_ends_the_wait(void **state)
+{
+	struct vmt_wait wait;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	xen.keeper = pair[0];
+	assert_int_equal(vmt_xen_wait(&xen.base, 0, &wait), 0);
+	assert_int_equal(wait.outcome, VMT_WAIT_TIMEOUT);
+	close(pair[1]);
+	assert_int_equal(vmt_xen_wait(&xen.base, -1, &wait), -VMT_E_IO);
+	close(pair[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(another_eintr_resumes_with_the_time_that_remains,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(a_stop_from_a_signal_handler_ends_the_wait, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_keeper_that_hangs_up_ends_the_wait, setup,
 						teardown),
 	};
 
