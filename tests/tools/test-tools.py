@@ -38,7 +38,7 @@ def record(folder, name="x.vmt", *words):
 
 @test
 def each_tool_has_help_version_man_page_and_completion(folder):
-    for tool in ("vmirec", "vmitrace", "vmireplay"):
+    for tool in ("vmirec", "vmitrace", "vmireplay", "vmidiff"):
         out, _ = run(tool, "--help")
         assert out.startswith(f"Usage: {tool}"), out
         out, _ = run(tool, "--version")
@@ -54,7 +54,7 @@ def each_tool_has_help_version_man_page_and_completion(folder):
 
 @test
 def help_man_page_and_completion_name_each_option(folder):
-    for words in (["vmirec"], ["vmireplay"], ["vmitrace", "dump"]):
+    for words in (["vmirec"], ["vmireplay"], ["vmidiff"], ["vmitrace", "dump"]):
         tool = words[0]
         out, _ = run(*words, "--help")
         names = set(re.findall(r"--([a-z-]+)", out.split("Options:")[1])) - {"help", "version"}
