@@ -233,6 +233,16 @@ static struct vmt_response event_switch(struct trial *t, struct vmt_ctx *ctx)
 	}
 }
 
+/* What this Xen has, or has not yet. */
+static void by_version(struct trial *t, int r, bool there, const struct vmt_error *err,
+		       const char *what)
+{
+	if (there)
+		succeeded(t, r, err, what);
+	else
+		refused(t, r, VMT_E_NOT_SUPPORTED, err, what);
+}
+
 static int begin_limits(struct trial *t, struct vmt_session *s)
 {
 	struct vmt_access rwx = vmt_access_from(VMT_RWX), access;
@@ -259,10 +269,12 @@ static int begin_limits(struct trial *t, struct vmt_session *s)
 		"rights of no page");
 	refused(t, vmt_view_remap(s, 1, data, nowhere), VMT_E_UNMAPPED, vmt_error_of(s),
 		"remap to no page");
-	refused(t, vmt_set_access(s, 1, data, (struct vmt_access){VMT_R, VMT_ACCESS_IGNORE_WALKS}),
-		VMT_E_NOT_SUPPORTED, vmt_error_of(s), "r_pw on 4.17");
-	refused(t, vmt_view_create(s, vmt_access_from(VMT_R), &view), VMT_E_NOT_SUPPORTED,
-		vmt_error_of(s), "default rights on 4.17");
+	by_version(t,
+		   vmt_set_access(s, 1, data, (struct vmt_access){VMT_R, VMT_ACCESS_IGNORE_WALKS}),
+		   info.xen_minor >= 20, vmt_error_of(s), "r_pw");
+	succeeded(t, vmt_view_destroy(s, 2), vmt_error_of(s), "destroy");
+	by_version(t, vmt_view_create(s, vmt_access_from(VMT_R), &view), info.xen_minor >= 19,
+		   vmt_error_of(s), "default rights");
 	return 0;
 }
 

@@ -8,9 +8,15 @@
 static void monitors_twice(struct probe *p)
 {
 	for (const struct monitor *m = monitors; m->name; m++) {
-		int off = m->set(p, false), off_errno = off ? errno : 0;
-		int on = m->set(p, true), again = m->set(p, true), again_errno = again ? errno : 0;
+		int off, off_errno, on, again, again_errno;
 
+		if (!probe_since(p, m->since))
+			continue;
+		off = m->set(p, false);
+		off_errno = off ? errno : 0;
+		on = m->set(p, true);
+		again = m->set(p, true);
+		again_errno = again ? errno : 0;
 		m->set(p, false);
 		errno = off_errno;
 		observe(p, "%s %s", m->name, errno_of(off));

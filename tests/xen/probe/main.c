@@ -12,8 +12,8 @@
 #include "probe.h"
 
 static const struct check *const tables[] = {
-	checks_kinds, checks_registers, checks_exceptions, checks_memory,
-	checks_steps, checks_views,     checks_control,    checks_fatal,
+	checks_kinds, checks_registers, checks_exceptions, checks_memory, checks_steps,
+	checks_views, checks_control,   checks_versions,   checks_fatal,
 };
 
 __attribute__((format(printf, 2, 0))) static void add_text(struct probe *p, const char *format,

@@ -11,6 +11,7 @@
 #pragma GCC diagnostic pop
 
 #define MSR_LSTAR 0xc0000082u
+#define EVENT_IO  13 /* XEN_DOMCTL_MONITOR_EVENT_IO, which older headers do not have */
 
 static int control_register(struct probe *p, uint16_t index, bool on)
 {
@@ -77,6 +78,12 @@ int monitor_vmexit(struct probe *p, bool on)
 	return xc_monitor_vmexit(p->xch, p->domid, on, true);
 }
 
+int monitor_io(struct probe *p, bool on)
+{
+	return monitor_op(p, on ? XEN_DOMCTL_MONITOR_OP_ENABLE : XEN_DOMCTL_MONITOR_OP_DISABLE,
+			  EVENT_IO);
+}
+
 static int monitor_unimplemented(struct probe *p, bool on)
 {
 	return xc_monitor_emul_unimplemented(p->xch, p->domid, on);
@@ -88,24 +95,25 @@ static int monitor_pagefault(struct probe *p, bool on)
 }
 
 const struct monitor monitors[] = {
-	{"cr0", monitor_cr0},
-	{"cr3", monitor_cr3},
-	{"cr4", monitor_cr4},
-	{"xcr0", monitor_xcr0},
-	{"msr", monitor_lstar},
-	{"int3", monitor_int3},
-	{"debug", monitor_debug},
-	{"singlestep", monitor_step},
-	{"cpuid", monitor_cpuid},
-	{"guest-request", monitor_request},
-	{"descriptor", monitor_descriptor},
-	{"vmexit", monitor_vmexit},
-	{"emul-unimplemented", monitor_unimplemented},
-	{"inguest-pagefault", monitor_pagefault},
-	{NULL, NULL},
+	{"cr0", monitor_cr0, 0},
+	{"cr3", monitor_cr3, 0},
+	{"cr4", monitor_cr4, 0},
+	{"xcr0", monitor_xcr0, 0},
+	{"msr", monitor_lstar, 0},
+	{"int3", monitor_int3, 0},
+	{"debug", monitor_debug, 0},
+	{"singlestep", monitor_step, 0},
+	{"cpuid", monitor_cpuid, 0},
+	{"guest-request", monitor_request, 0},
+	{"descriptor", monitor_descriptor, 0},
+	{"vmexit", monitor_vmexit, 0},
+	{"emul-unimplemented", monitor_unimplemented, 0},
+	{"inguest-pagefault", monitor_pagefault, 0},
+	{"io", monitor_io, 18},
+	{NULL, NULL, 0},
 };
 
-int monitor_deferred_writes(struct probe *p)
+int monitor_op(struct probe *p, uint32_t op, uint32_t event)
 {
 	xencall_handle *call = xencall_open(NULL, 0);
 	struct xen_domctl *domctl = call ? xencall_alloc_buffer(call, sizeof(*domctl)) : NULL;
@@ -116,13 +124,19 @@ int monitor_deferred_writes(struct probe *p)
 		domctl->cmd = XEN_DOMCTL_monitor_op;
 		domctl->interface_version = XEN_DOMCTL_INTERFACE_VERSION;
 		domctl->domain = (domid_t)p->domid;
-		domctl->u.monitor_op.op = XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS;
+		domctl->u.monitor_op.op = op;
+		domctl->u.monitor_op.event = event;
 		rc = xencall1(call, __HYPERVISOR_domctl, (uintptr_t)domctl);
 		xencall_free_buffer(call, domctl);
 	}
 	if (call)
 		xencall_close(call);
 	return rc;
+}
+
+int monitor_deferred_writes(struct probe *p)
+{
+	return monitor_op(p, XEN_DOMCTL_MONITOR_OP_CONTROL_REGISTERS, 0);
 }
 
 int rights_set(struct probe *p, uint64_t gfn, xenmem_access_t access)

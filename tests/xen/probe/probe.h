@@ -44,6 +44,7 @@ struct probe {
 	volatile struct demo_status *status;
 	volatile struct demo_vcpu *guest; /* the first vCPU's part of it */
 	unsigned vcpus;
+	unsigned minor; /* of Xen's version, 4.minor */
 
 	vm_event_request_t event;     /* the one taken last */
 	vm_event_response_t answer;   /* to it; plain until a check adds to it */
@@ -71,7 +72,13 @@ struct check {
 
 /** The tables, one per file of checks, each ended by a row without a name. */
 extern const struct check checks_kinds[], checks_registers[], checks_exceptions[], checks_memory[],
-	checks_steps[], checks_views[], checks_control[], checks_fatal[];
+	checks_steps[], checks_views[], checks_control[], checks_versions[], checks_fatal[];
+
+/** True on Xen 4.@minor and later ones. */
+static inline bool probe_since(const struct probe *p, unsigned minor)
+{
+	return p->minor >= minor;
+}
 
 /* session.c: all functions that can fail end the program with a message. */
 
@@ -126,6 +133,7 @@ struct hvm_hw_cpu guest_registers(struct probe *p, uint32_t vcpu);
 struct monitor {
 	const char *name;
 	int (*set)(struct probe *p, bool on);
+	unsigned since; /* Xen 4.since */
 };
 extern const struct monitor monitors[];
 
@@ -141,8 +149,11 @@ int monitor_cpuid(struct probe *p, bool on);
 int monitor_request(struct probe *p, bool on);
 int monitor_descriptor(struct probe *p, bool on);
 int monitor_vmexit(struct probe *p, bool on);
+int monitor_io(struct probe *p, bool on);
 /** Switches to deferred control register and MSR writes; only probe_reopen() switches back. */
 int monitor_deferred_writes(struct probe *p);
+/** A monitor_op domctl that libxenctrl may have no call for; 0 or -1 with errno. */
+int monitor_op(struct probe *p, uint32_t op, uint32_t event);
 /** Rights of one frame in view 0. */
 int rights_set(struct probe *p, uint64_t gfn, xenmem_access_t access);
 

@@ -70,6 +70,7 @@ void probe_open(struct probe *p, uint32_t domid)
 	if (xc_domain_getinfolist(p->xch, domid, 1, &info) != 1 || info.domain != domid)
 		die("no such domain");
 	p->vcpus = info.max_vcpu_id + 1;
+	p->minor = (unsigned)xc_version(p->xch, XENVER_version, NULL) & 0xffff;
 	ring_open(p);
 	p->status = probe_map(p, DEMO_GFN_STATUS);
 	if (!p->status)
