@@ -38,7 +38,9 @@ struct vmt_response vmt_default_answer(const struct vmt_event *ev, struct vmt_gp
 	unsigned kind =
 		ev->reason < VMT_REASON_COUNT ? default_kinds[ev->reason] : DEFAULT_CONTINUE;
 
-	if (kind == DEFAULT_SKIP_CPUID && (ev->flags & VMT_EVENT_SYNC)) {
+	/* A response sets all general registers: those that the event does not tell would be lost. */
+	if (kind == DEFAULT_SKIP_CPUID && (ev->flags & VMT_EVENT_SYNC) &&
+	    (ev->regs.known & VMT_KNOWN_GPRS) == VMT_KNOWN_GPRS) {
 		*gprs = ev->regs.gprs;
 		gprs->rip += ev->u.cpuid.insn_length;
 		return vmt_with_regs(vmt_respond(VMT_CONTINUE), gprs);

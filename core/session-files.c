@@ -21,6 +21,21 @@ static struct vmt_session_file *find(struct vmt_session *s, const char *path)
 	return NULL;
 }
 
+static int ask_source(struct vmt_session *s, struct vmt_session_file *f)
+{
+	struct vmt_file_source *source = s->config.files;
+	int r;
+
+	if (!source)
+		return vmt_error_set(&f->err, VMT_E_NOT_SUPPORTED, "vmt_file_read",
+				     "%s: this session was made without a source of files",
+				     f->path);
+	r = source->ops->read(source, f->path, FILE_MAX_BYTES, &f->data, &f->len, &f->err);
+	if (r < 0 && f->err.status == VMT_OK)
+		vmt_error_set(&f->err, (enum vmt_status) - r, f->path, "it cannot be read");
+	return r;
+}
+
 static struct vmt_session_file *read_file(struct vmt_session *s, const char *path)
 {
 	struct vmt_session_file *f = calloc(1, sizeof(*f));
@@ -32,10 +47,9 @@ static struct vmt_session_file *read_file(struct vmt_session *s, const char *pat
 		free(f);
 		return NULL;
 	}
-	r = s->config.files->ops->read(s->config.files, path, FILE_MAX_BYTES, &f->data, &f->len,
-				       &f->err);
-	if (r < 0 && f->err.status == VMT_OK)
-		vmt_error_set(&f->err, (enum vmt_status) - r, path, "it cannot be read");
+	r = ask_source(s, f);
+	if (r < 0)
+		s->err = f->err; /* observers may ask for it */
 	f->next = s->files;
 	s->files = f;
 	VMT_OBSERVE(s, file, path, r, f->data, f->len);
@@ -52,9 +66,6 @@ int vmt_file_read(struct vmt_session *s, const char *path, size_t max, const voi
 	*len = 0;
 	if (r < 0)
 		return r;
-	if (!s->config.files)
-		return vmt_error_set(&s->err, VMT_E_NOT_SUPPORTED, "vmt_file_read",
-				     "%s: this session was made without a source of files", path);
 	f = find(s, path);
 	if (!f)
 		f = read_file(s, path);

@@ -119,6 +119,12 @@ struct vmt_guest_ops {
 		       struct vmt_error *err);
 };
 
+/**
+ * Events that fit on Xen's ring: RING_SIZE of a page less its header, at 400 bytes each
+ * (public/io/ring.h).
+ */
+#define VMT_RING_SLOTS 8u
+
 enum vmt_model_flag {
 	VMT_MODEL_NO_VIEWS = 1, /**< altp2m is off: no views, events without VMT_EVENT_HAS_VIEW */
 	VMT_MODEL_PAGING_WRITE = 2, /**< the CPU has EPT paging-write (VMT_ACCESS_IGNORE_WALKS) */

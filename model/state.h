@@ -27,9 +27,6 @@ struct vmt_view_state {
 
 /* ---- the ring (ring.c, responses.c) ---- */
 
-/** RING_SIZE of a page less its header, at 400 bytes each (public/io/ring.h). */
-#define VMT_RING_SLOTS 8u
-
 enum vmt_slot_state { VMT_SLOT_FREE, VMT_SLOT_QUEUED, VMT_SLOT_TAKEN, VMT_SLOT_ANSWERED };
 
 /** A response, copied. */

@@ -8,6 +8,8 @@
 
 #define RECORDER(o) ((struct vmt_recorder *)((char *)(o)-offsetof(struct vmt_recorder, observer)))
 #define SCHEMAS_MAX 256u
+/** FORMAT.md, `response`. */
+#define RESPONSE_DATA_MAX 4096u
 
 /* -------------------------------------------------------------------------------------------- */
 /* Begin                                                                                        */
@@ -100,6 +102,18 @@ static void append_output(struct vmt_recorder *r, const struct vmt_record *outpu
 	vmt_recorder_append(r, VMT_TRACE_OUTPUT, &body, NULL);
 }
 
+/** What of @rsp can be written: a handler may have set a flag and nothing behind it. */
+static struct vmt_response writable(const struct vmt_response *rsp)
+{
+	struct vmt_response r = *rsp;
+
+	if (!r.regs)
+		r.flags &= (uint16_t)~VMT_RSP_REGS;
+	if (!r.data || r.data_len > RESPONSE_DATA_MAX)
+		r.data_len = 0;
+	return r;
+}
+
 static void on_callback_end(struct vmt_observer *o, const struct vmt_callback *cb,
 			    const struct vmt_callback_result *result)
 {
@@ -110,10 +124,12 @@ static void on_callback_end(struct vmt_observer *o, const struct vmt_callback *c
 
 		vmt_recorder_append(r, VMT_TRACE_POLL, &body, NULL);
 	} else {
+		struct vmt_response rsp =
+			result->response ? writable(result->response) : vmt_respond(VMT_CONTINUE);
 		struct vmt_trace_callback_end body = {
 			.kind = (uint8_t)cb->kind,
 			.result = result->result,
-			.response = result->response,
+			.response = result->response ? &rsp : NULL,
 		};
 
 		vmt_recorder_append(r, VMT_TRACE_CALLBACK_END, &body, NULL);
@@ -173,6 +189,9 @@ static void on_file(struct vmt_observer *o, const char *path, int status, const 
 		.size = len,
 	};
 	struct vmt_trace_file_data part = {.id = file.id};
+
+	if (status < 0)
+		file.error = *vmt_error_of(r->session);
 
 	vmt_recorder_append(r, VMT_TRACE_FILE, &file, NULL);
 	for (; part.offset < len; part.offset += part.len) {

@@ -361,8 +361,9 @@ void vmt_compare_callback(struct vmt_replay *r, const struct vmt_callback_result
 		compare_effects_strictly(r);
 	same = cur->in_step && !left_out(r);
 	vmt_align_follow(r, 0, cur->nrecords);
-	if (end && compare_results(r, end, result) && end->response && result->response &&
-	    cur->cb.kind == VMT_CALLBACK_EVENT) {
+	/* What a failed handler answered was not carried out. */
+	if (end && compare_results(r, end, result) && result->result >= 0 && end->response &&
+	    result->response && cur->cb.kind == VMT_CALLBACK_EVENT) {
 		same = same && vmt_response_same(end->response, result->response);
 		compare_response(r, end->response, result->response);
 	}

@@ -240,8 +240,11 @@ static int file(struct reading *rd, const struct vmt_trace_file *body)
 		f->files = v;
 	if (!v || !copy)
 		return no_memory(rd);
-	v[f->nfiles++] = (struct vmt_fact_file){
-		.path = copy->path, .result = copy->result, .id = copy->id, .size = copy->size};
+	v[f->nfiles++] = (struct vmt_fact_file){.path = copy->path,
+						.result = copy->result,
+						.error = copy->error,
+						.id = copy->id,
+						.size = copy->size};
 	return 0;
 }
 

@@ -17,6 +17,7 @@
 struct vmt_fact_file {
 	const char *path;
 	int result;
+	struct vmt_error error; /**< when it is negative */
 	uint32_t id;
 	uint64_t size, have; /**< bytes */
 	uint8_t *data;

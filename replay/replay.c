@@ -88,9 +88,10 @@ static const struct vmt_call_driver_ops driver_ops = {
 static int give_file(const struct vmt_fact_file *file, size_t max, void **data, size_t *len,
 		     struct vmt_error *err)
 {
-	if (file->result < 0)
-		return vmt_error_set(err, (enum vmt_status) - file->result, file->path,
-				     "when this was recorded the file could not be read");
+	if (file->result < 0) {
+		*err = file->error;
+		return file->result;
+	}
 	if (file->have != file->size)
 		return vmt_error_set(err, VMT_E_NOT_RECORDED, file->path,
 				     "the trace ends within this file");

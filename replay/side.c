@@ -189,6 +189,9 @@ int vmt_side_take(struct vmt_side *side, const struct vmt_event *ev, struct vmt_
 				     "the trace cannot be: it has an event of vCPU %u, and the "
 				     "domain has %u",
 				     ev->vcpu, side->vcpus);
+	/* A backend with a longer ring than Xen's: what is answered need not wait for the commit. */
+	if (side->ntaken == VMT_RING_SLOTS)
+		vmt_side_commit(side, NULL);
 	if (side->ntaken == VMT_HELD_MAX || find_taken(side, ev->ticket))
 		return vmt_error_set(err, VMT_E_DAMAGED, "replay",
 				     "the trace cannot be: it has too many events that were not "

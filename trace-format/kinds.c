@@ -79,13 +79,15 @@ static const struct vmt_trace_field capture_rows[] = {
 };
 static VMT_TABLE(capture, CAP, capture_rows);
 
+#define F struct vmt_trace_file
 static const struct vmt_trace_field file_rows[] = {
-	VMT_S("result", struct vmt_trace_file, result, VMT_ANY),
-	VMT_U("id", struct vmt_trace_file, id, 32),
-	VMT_TXT("path", struct vmt_trace_file, path, 4095),
-	VMT_U("size", struct vmt_trace_file, size, 64),
+	VMT_S("result", F, result, VMT_ANY),
+	VMT_U("id", F, id, 32),
+	VMT_TXT("path", F, path, 4095),
+	VMT_U("size", F, size, 64),
+	VMT_SUB("error", F, error, vmt_ts_error, VMT_IF(F, result, VMT_WHEN_FAILED, 0)),
 };
-static VMT_TABLE(file, struct vmt_trace_file, file_rows);
+static VMT_TABLE(file, F, file_rows);
 
 static const struct vmt_trace_field file_data_rows[] = {
 	VMT_U("id", struct vmt_trace_file_data, id, 32),

@@ -103,6 +103,7 @@ struct vmt_trace_file {
 	uint32_t id;
 	const char *path;
 	uint64_t size;
+	struct vmt_error error; /**< when it failed */
 };
 
 #define VMT_TRACE_FILE_PART (1u << 20) /**< bytes of one FILE_DATA at most */

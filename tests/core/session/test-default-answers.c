@@ -25,7 +25,9 @@ static void most_events_are_continued(void **state)
 {
 	(void)state;
 	for (unsigned reason = 0; reason < VMT_REASON_COUNT; reason++) {
-		struct vmt_event ev = {.reason = (uint16_t)reason, .flags = VMT_EVENT_SYNC};
+		struct vmt_event ev = {.reason = (uint16_t)reason,
+				       .flags = VMT_EVENT_SYNC,
+				       .regs = {.known = VMT_KNOWN_XEN_EVENT}};
 		struct vmt_gprs gprs;
 		struct vmt_response rsp;
 		struct vmt_error err;

@@ -338,8 +338,8 @@ static void an_event_that_does_not_tell_its_registers_is_not_skipped(void **stat
 		ev = event_at(w, VMT_EVENT_CPUID, CODE);
 		ev.u.cpuid.insn_length = 2;
 		ev.regs.known &= ~unknown[i];
-		/* The default answer goes past the CPUID. */
-		run_event_then(w, &ev, CODE + 2);
+		/* Nor does the default answer set them: the CPUID is executed again. */
+		run_event_then(w, &ev, CODE);
 		assert_not_skipped(w, "does not tell");
 	}
 }
