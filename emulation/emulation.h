@@ -24,10 +24,10 @@
  * clear in regs->known is MISSING with its number, an instruction that is not on the list of what
  * is executed rightly is UNSUPPORTED with its bytes.
  *
- * Ordinary instructions are executed by own code, or by the module vmitape-emulation.so, which is
- * loaded from $libdir/vmitape/ and is the only place that knows Unicorn. All that touches paging,
- * rights, exceptions, segments and system state is own code. Equal calls give equal results: no
- * clock, no random numbers.
+ * Integer and system instructions, paging, rights, exceptions, segments and the common vector moves
+ * are own code. SSE, MMX and x87 are handed, one instruction with its fetched operand at a time, to
+ * the module vmitape-emulation.so, which is loaded from $libdir/vmitape/ and is the only place that
+ * knows Unicorn. Equal calls give equal results: no clock, no random numbers.
  *
  * What is modelled: long mode with 4- and 5-level paging; 32-bit protected mode without paging and
  * compatibility mode as far as the way into long mode needs (PVH's entry). Not modelled, and
@@ -79,7 +79,12 @@ enum vmt_cpu_known {
 	VMT_CPU_KNOWS_X87_SSE = 1, /**< fpu, without the high halves of YMM */
 	VMT_CPU_KNOWS_AVX = 2,     /**< the high halves */
 	VMT_CPU_KNOWS_TSC = 4,
-	VMT_CPU_KNOWS_ALL = 7,
+	/**
+	 * The exception flags of MXCSR and FSW: floating-point arithmetic that is handed to the
+	 * module does not set them, so they are unknown after it until they are loaded anew.
+	 */
+	VMT_CPU_KNOWS_FP_FLAGS = 8,
+	VMT_CPU_KNOWS_ALL = 15,
 };
 
 /**
@@ -187,14 +192,20 @@ struct vmt_emulator_config {
 	 */
 	const uint64_t *generation;
 
-	uint32_t
-		physical_bits; /**< CPUID 0x80000008: entries with bits above are reserved; 0: 52 */
-	uint32_t reserved;
+	/** CPUID 0x80000008: page-table entries with address bits above are reserved; 0: 52. */
+	uint32_t physical_bits;
+	uint32_t flags; /**< enum vmt_emulator_flag */
+};
+
+enum vmt_emulator_flag {
+	/** Fail without the module, instead of doing without it. */
+	VMT_EMULATOR_WHOLE = 1,
 };
 
 /**
- * Make an emulator. -VMT_E_NOT_SUPPORTED: the module is not there; the sentence says how to get it.
- * It takes 1 GiB of address space and about 4 MiB of memory.
+ * Make an emulator. Without the module SSE, MMX and x87 instructions are UNSUPPORTED, or with
+ * VMT_EMULATOR_WHOLE this fails with -VMT_E_NOT_SUPPORTED; the sentence says how to get it. With the
+ * module it takes 1 GiB of address space and about 4 MiB of memory.
  */
 int vmt_emulator_create(const struct vmt_emulator_config *config, struct vmt_emulator **em,
 			struct vmt_error *err);
@@ -289,6 +300,7 @@ enum vmt_missing_register {
 	VMT_MISSING_FPU = 64, /**< x87 and SSE state */
 	VMT_MISSING_AVX = 65, /**< high halves of YMM registers */
 	VMT_MISSING_TSC = 66,
+	VMT_MISSING_FP_FLAGS = 67,
 };
 
 /** An intercept that stopped a step. */
