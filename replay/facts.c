@@ -274,6 +274,18 @@ static int file_data(struct reading *rd, const struct vmt_trace_file_data *body)
 /* The session                                                                                  */
 /* -------------------------------------------------------------------------------------------- */
 
+/** A part of a recording lacks what the session did before, or beside: nothing follows from it. */
+static int attribute(struct reading *rd, const struct vmt_trace_attribute *body)
+{
+	if (strcmp(body->key, "inspection") != 0)
+		return 0;
+	return vmt_error_set(
+		rd->err, VMT_E_DAMAGED, "replay",
+		"it is an inspection trace, %.200s: it can be looked at, and cannot be "
+		"replayed; `vmitrace cut --to` makes a part that can",
+		body->value);
+}
+
 static int meta(struct reading *rd, const struct vmt_trace_meta *body)
 {
 	struct vmt_facts *f = rd->facts;
@@ -333,6 +345,8 @@ static int feed(struct reading *rd, const struct vmt_trace_record *record)
 	case VMT_TRACE_END:
 		rd->ended = true;
 		return 0;
+	case VMT_TRACE_ATTRIBUTE:
+		return attribute(rd, record->body);
 	default:
 		break;
 	}

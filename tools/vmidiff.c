@@ -66,6 +66,9 @@ static bool wants_colour(const struct values *v)
 /** What the state of a trace means for the status; the complaint is printed. */
 static int judge_trace(const struct values *v, const char *path, const struct vmt_trace_run *run)
 {
+	if (run->part)
+		fprintf(stderr, "%s: %s: an inspection trace: only a part is compared\n", tool_name,
+			path);
 	if (run->whole)
 		return VMT_EXIT_SAME;
 	fprintf(stderr, "%s: %s: %s; %s\n", tool_name, path,

@@ -52,31 +52,12 @@ static int append_gaps(struct recovery *c, const struct vmt_trace_record *before
 	return n;
 }
 
-/** The id of the page that a record names, or 0. */
-static uint64_t page_of(const struct vmt_trace_record *record)
-{
-	if (record->kind == VMT_TRACE_CAPTURE)
-		return ((const struct vmt_trace_capture *)record->body)->page;
-	if (record->kind == VMT_TRACE_CALL + VMT_CALL_READ)
-		return ((const struct vmt_trace_call *)record->body)->page;
-	return 0;
-}
-
 static int copy_record(struct recovery *c, struct vmt_trace_record *record, struct vmt_error *err)
 {
-	const uint64_t id = page_of(record);
-	uint8_t page[VMT_PAGE_SIZE];
-	int n;
+	const int n = vmitrace_copy(c->r, c->w, record, err);
 
-	if (id && vmt_trace_reader_page(c->r, id, page, err) < 0) {
-		/* Without its bytes the record would say something that is not so. */
-		c->pages_lost++;
-		return 0;
-	}
-	record->page = id ? page : NULL;
-	n = vmt_trace_writer_append(c->w, record, err);
-	record->page = NULL;
-	c->records++;
+	c->records += n > 0;
+	c->pages_lost += n == 0;
 	return n;
 }
 

@@ -59,8 +59,8 @@ int vmitrace_judge(const char *path, const struct vmt_trace_reader *r)
 int main(int argc, char **argv)
 {
 	const struct vmt_tool_verb verbs[] = {
-		vmitrace_info,    vmitrace_dump,   vmitrace_show,  vmitrace_check,
-		vmitrace_recover, vmitrace_digest, vmitrace_stats,
+		vmitrace_info,   vmitrace_dump,  vmitrace_show, vmitrace_check,  vmitrace_recover,
+		vmitrace_digest, vmitrace_stats, vmitrace_cut,  vmitrace_export, vmitrace_grep,
 	};
 	const struct vmt_tool tool = {tool_name, "look into the traces of VMI handlers", verbs,
 				      sizeof(verbs) / sizeof(verbs[0])};

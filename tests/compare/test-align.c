@@ -123,9 +123,9 @@ static void between_two_pairs_nothing_is_left_to_pair(void **state)
 static void random_edits_of_a_row_are_found(void **state)
 {
 	enum { N = 20000 };
-	uint64_t *a = malloc(2 * N * sizeof(*a));
-	uint64_t *b = malloc(2 * N * sizeof(*b));
-	uint32_t *partner = malloc(2 * N * sizeof(*partner));
+	uint64_t *a = malloc(2 * (size_t)N * sizeof(*a));
+	uint64_t *b = malloc(2 * (size_t)N * sizeof(*b));
+	uint32_t *partner = malloc(2 * (size_t)N * sizeof(*partner));
 	uint64_t seed = 3;
 	size_t kept = 0;
 	size_t nb = 0;

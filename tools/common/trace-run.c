@@ -26,7 +26,10 @@ struct waiting {
 struct reading {
 	struct vmt_trace_run *out;
 	const struct vmt_trace_run_options *options;
-	struct vmt_schema *schemas; /**< copies: a record's body ends with the next record */
+	struct vmt_schema *schemas;   /**< copies: a record's body ends with the next record */
+	struct vmt_field **fields_of; /**< of each of them */
+	char **texts;                 /**< their names */
+	size_t ntexts;
 	uint32_t nschemas;
 	struct waiting waiting[WAITING_MAX];
 	uint64_t nwaiting; /**< so far; the last WAITING_MAX are kept */
@@ -41,35 +44,56 @@ struct reading {
 
 static void schemas_finish(struct reading *r)
 {
-	for (uint32_t i = 0; i < r->nschemas; i++) {
-		struct vmt_field *fields = (struct vmt_field *)(uintptr_t)r->schemas[i].fields;
-
-		for (size_t j = 0; fields && j < r->schemas[i].nfields; j++)
-			free((char *)(uintptr_t)fields[j].name);
-		free(fields);
-		free((char *)(uintptr_t)r->schemas[i].name);
-	}
+	for (size_t i = 0; i < r->ntexts; i++)
+		free(r->texts[i]);
+	free(r->texts);
+	for (uint32_t i = 0; i < r->nschemas; i++)
+		free(r->fields_of[i]);
+	free(r->fields_of);
 	free(r->schemas);
+	r->texts = NULL;
+	r->ntexts = 0;
+	r->fields_of = NULL;
 	r->schemas = NULL;
 	r->nschemas = 0;
 }
 
-static bool copy_schema(struct vmt_schema *copy, const struct vmt_schema *schema)
+static const char *keep_text(struct reading *r, const char *text)
+{
+	char **texts = realloc(r->texts, (r->ntexts + 1) * sizeof(*texts));
+	char *copy = strdup(text);
+
+	if (texts)
+		r->texts = texts;
+	if (!texts || !copy) {
+		free(copy);
+		return NULL;
+	}
+	texts[r->ntexts++] = copy;
+	return copy;
+}
+
+static bool copy_schema(struct reading *r, uint32_t n, const struct vmt_schema *schema)
 {
 	struct vmt_field *fields = calloc(schema->nfields + 1, sizeof(*fields));
 
-	copy->fields = fields;
-	copy->name = strdup(schema->name);
-	if (!fields || !copy->name)
+	r->fields_of[n] = fields;
+	r->schemas[n] = (struct vmt_schema){keep_text(r, schema->name), fields, schema->nfields};
+	if (!fields || !r->schemas[n].name)
 		return false;
-	copy->nfields = schema->nfields;
 	for (size_t i = 0; i < schema->nfields; i++) {
 		fields[i] = schema->fields[i];
-		fields[i].name = strdup(schema->fields[i].name);
+		fields[i].name = keep_text(r, schema->fields[i].name);
 		if (!fields[i].name)
 			return false;
 	}
 	return true;
+}
+
+static int no_memory(struct reading *r)
+{
+	(void)vmt_error_set(r->err, VMT_E_NO_MEMORY, "trace", "no memory");
+	return -VMT_E_NO_MEMORY;
 }
 
 static int take_meta(struct reading *r, const struct vmt_trace_meta *meta)
@@ -83,13 +107,15 @@ static int take_meta(struct reading *r, const struct vmt_trace_meta *meta)
 	snprintf(out->domain, sizeof(out->domain), "%s", meta->info.domain);
 	out->derived = meta->derived;
 	r->schemas = calloc(meta->nschemas + 1u, sizeof(*r->schemas));
-	if (!r->schemas)
-		return vmt_error_set(r->err, VMT_E_NO_MEMORY, "trace", "no memory");
-	for (; r->nschemas < meta->nschemas; r->nschemas++)
-		if (!copy_schema(&r->schemas[r->nschemas], &meta->schemas[r->nschemas])) {
-			r->nschemas++;
-			return vmt_error_set(r->err, VMT_E_NO_MEMORY, "trace", "no memory");
-		}
+	r->fields_of = calloc(meta->nschemas + 1u, sizeof(void *));
+	if (!r->schemas || !r->fields_of)
+		return no_memory(r);
+	while (r->nschemas < meta->nschemas) {
+		const uint32_t n = r->nschemas++;
+
+		if (!copy_schema(r, n, &meta->schemas[n]))
+			return no_memory(r);
+	}
 	return 0;
 }
 
@@ -374,6 +400,11 @@ static int take(struct reading *r, const struct vmt_trace_record *record)
 		return take_outcome(r, record);
 	case VMT_TRACE_CRASH:
 		return take_crash(r, record);
+	case VMT_TRACE_ATTRIBUTE:
+		if (strcmp(((const struct vmt_trace_attribute *)record->body)->key, "inspection") ==
+		    0)
+			r->out->part = true;
+		return 0;
 	case VMT_TRACE_GAP:
 		r->out->damaged = true;
 		return 0;
