@@ -5,9 +5,7 @@
 #ifndef VMT_BENCH_PEERS_H
 #define VMT_BENCH_PEERS_H
 
-#include "stream.h"
-
-/** Write the records with each, and print speed and size beside the trace's. */
-void bench_peers(const struct stream *stream, const char *name);
+/** Write a session's records with each, and print speed and size beside the trace's. */
+void bench_peers(unsigned reads, const char *name);
 
 #endif /* VMT_BENCH_PEERS_H */

@@ -26,7 +26,7 @@ struct guest {
 	struct process processes[PROCESSES];
 	uint64_t objects[OBJECTS], places[PLACES];
 	struct vmt_regs regs[VCPUS];
-	uint8_t (*pages)[VMT_PAGE_SIZE];
+	uint8_t pages[PAGES][VMT_PAGE_SIZE];
 	uint64_t now, ticket, callback;
 };
 
@@ -59,18 +59,7 @@ static uint64_t skewed(struct guest *g, uint64_t limit)
 
 static void *keep(struct stream *stream, const void *p, size_t len)
 {
-	struct vmt_trace_arena *last = &stream->arenas[stream->narenas - 1];
-	void *copy;
-
-	if (last->total + len > VMT_TRACE_ARENA_MAX / 2) {
-		stream->arenas = must(
-			realloc(stream->arenas, (stream->narenas + 1) * sizeof(*stream->arenas)));
-		last = &stream->arenas[stream->narenas++];
-		*last = (struct vmt_trace_arena){0};
-	}
-	copy = must(vmt_trace_arena_alloc(last, len));
-	memcpy(copy, p, len);
-	return copy;
+	return memcpy(must(vmt_trace_arena_alloc(&stream->arena, len)), p, len);
 }
 
 static void add(struct stream *stream, const struct guest *g, unsigned kind, const void *body,
@@ -117,7 +106,8 @@ static void fill_page(struct guest *g, uint8_t *page)
 
 static void make_guest(struct guest *g)
 {
-	*g = (struct guest){.random = 88172645463325252u, .now = UINT64_C(1700000000000000000)};
+	g->random = 88172645463325252u;
+	g->now = UINT64_C(1700000000000000000);
 	for (unsigned i = 0; i < OBJECTS; i++)
 		g->objects[i] = UINT64_C(0xffff888000000000) + (below(g, 1 << 24) << 6);
 	for (unsigned i = 0; i < PLACES; i++)
@@ -128,7 +118,6 @@ static void make_guest(struct guest *g)
 			UINT64_C(0x7f0000000000) + (below(g, 1 << 24) << 8),
 			UINT64_C(0xffffc90000000000) + (below(g, 1 << 16) << 14) + 0x3e00,
 		};
-	g->pages = must(calloc(PAGES, sizeof(*g->pages)));
 	for (unsigned i = 0; i < PAGES; i++)
 		fill_page(g, g->pages[i]);
 	for (unsigned i = 0; i < VCPUS; i++) {
@@ -287,7 +276,8 @@ static void add_call(struct stream *s, const struct guest *g, struct vmt_trace_c
 {
 	call->call.op = op;
 	call->call.result = result;
-	add(s, g, VMT_TRACE_CALL + op, call, sizeof(*call), NULL);
+	/* What stands behind is for failures and reads: it would only take room in the caches. */
+	add(s, g, VMT_TRACE_CALL + op, call, offsetof(struct vmt_trace_call, error), NULL);
 }
 
 static void add_read(struct stream *s, struct guest *g)
@@ -355,59 +345,83 @@ static void add_event(struct stream *s, struct guest *g, unsigned reads)
 	add_call(s, g, &call, VMT_CALL_COMMIT, 0);
 }
 
-void stream_make(struct stream *stream, size_t events, unsigned reads)
+static void empty(struct stream *stream)
+{
+	stream->n = 0;
+	vmt_trace_arena_finish(&stream->arena);
+}
+
+void stream_begin(struct stream *stream, unsigned reads)
 {
 	static const struct vmt_field fields[] = {{"vcpu", VMT_U64, VMT_KEY}, {"to", VMT_ADDR, 0}};
 	static const struct vmt_schema schema = VMT_SCHEMA("switch", fields);
-	struct guest g;
-
-	*stream = (struct stream){0};
-	stream->arenas = must(calloc(1, sizeof(*stream->arenas)));
-	stream->narenas = 1;
-	stream->meta = (struct vmt_trace_meta){
+	struct vmt_trace_meta meta = {
 		.tool = "bench", .handler = "made-up", .policy = VMT_TRACE_POLICY_PAGES};
-	stream->meta.info.arch = VMT_ARCH_X86_64;
-	stream->meta.info.vcpus = VCPUS;
-	stream->meta.schemas = &schema;
-	stream->meta.nschemas = 1;
-	make_guest(&g);
-	add(stream, &g, VMT_TRACE_META, &stream->meta, sizeof(stream->meta), NULL);
+
+	*stream = (struct stream){.reads = reads, .guest = must(calloc(1, sizeof(struct guest)))};
+	meta.info.arch = VMT_ARCH_X86_64;
+	meta.info.vcpus = VCPUS;
+	meta.schemas = &schema;
+	meta.nschemas = 1;
+	make_guest(stream->guest);
+	add(stream, stream->guest, VMT_TRACE_META, &meta, sizeof(meta), NULL);
+}
+
+void stream_next(struct stream *stream)
+{
+	const size_t events = stream->reads > 0 ? 200 : 1000;
+
+	empty(stream);
 	for (size_t i = 0; i < events; i++)
-		add_event(stream, &g, reads);
-	free(g.pages);
+		add_event(stream, stream->guest, stream->reads);
 }
 
 void stream_finish(struct stream *stream)
 {
-	for (size_t i = 0; i < stream->narenas; i++)
-		vmt_trace_arena_finish(&stream->arenas[i]);
-	free(stream->arenas);
+	empty(stream);
+	vmt_trace_buf_finish(&stream->raw);
+	free(stream->guest);
 	free(stream->records);
 }
 
-uint8_t *stream_raw(const struct stream *stream, size_t *len)
+/** The payload with the hypervisor's bytes as they are: a plain recorder knows no better. */
+static void plain_payload(const struct vmt_trace_record *r, struct vmt_trace_buf *payload)
 {
-	struct vmt_trace_buf buf = {0};
+	const struct vmt_trace_event *event = r->body;
+	struct vmt_trace_event plain;
+	const void *body = r->body;
 
+	if (r->kind == VMT_TRACE_EVENT) {
+		plain = *event;
+		plain.event.raw_kind = 0;
+		body = &plain;
+	}
+	payload->len = 0;
+	if (vmt_trace_encode(vmt_trace_kind_row(r->kind), body, r->page != NULL, payload, NULL,
+			     NULL) < 0 ||
+	    (r->kind == VMT_TRACE_EVENT &&
+	     vmt_trace_buf_add(payload, event->event.raw, event->event.raw_len) < 0))
+		must(NULL);
+}
+
+void stream_raw(struct stream *stream)
+{
+	struct vmt_trace_buf payload = {0};
+
+	stream->raw.len = 0;
 	for (size_t i = 0; i < stream->n; i++) {
 		const struct vmt_trace_record *r = &stream->records[i];
-		const size_t start = buf.len;
-		uint8_t head[16] = {0};
+		uint32_t head[4] = {(uint32_t)(i / 1000), (uint32_t)(i % 1000 * 1000)};
 
-		vmt_le32_put(head, (uint32_t)(i / 1000));
-		vmt_le32_put(head + 4, (uint32_t)(i % 1000 * 1000));
-		if (vmt_trace_buf_add(&buf, head, sizeof(head)) < 0 ||
-		    vmt_trace_encode(vmt_trace_kind_row(r->kind), r->body, r->page != NULL, &buf,
-				     NULL, NULL) < 0 ||
-		    (r->page != NULL && vmt_trace_buf_add(&buf, r->page, VMT_PAGE_SIZE) < 0))
+		plain_payload(r, &payload);
+		head[2] = head[3] = (uint32_t)payload.len + (r->page != NULL ? VMT_PAGE_SIZE : 0);
+		if (vmt_trace_buf_add(&stream->raw, head, sizeof(head)) < 0 ||
+		    vmt_trace_buf_add(&stream->raw, payload.p, payload.len) < 0 ||
+		    (r->page != NULL &&
+		     vmt_trace_buf_add(&stream->raw, r->page, VMT_PAGE_SIZE) < 0))
 			must(NULL);
-		if (buf.p == NULL)
-			return NULL;
-		vmt_le32_put(buf.p + start + 8, (uint32_t)(buf.len - start - sizeof(head)));
-		vmt_le32_put(buf.p + start + 12, (uint32_t)(buf.len - start - sizeof(head)));
 	}
-	*len = buf.len;
-	return buf.p;
+	vmt_trace_buf_finish(&payload);
 }
 
 void stream_append(const struct stream *stream, struct vmt_trace_writer *writer)

@@ -11,28 +11,38 @@
 #define VMT_BENCH_STREAM_H
 
 #include "trace-format/arena.h"
+#include "trace-format/fields.h"
 #include "trace-format/record.h"
 
+/**
+ * A session comes in parts of about a megabyte, which stay in the processor's caches while they are
+ * written, as a recorder's records do.
+ */
 struct stream {
-	struct vmt_trace_record *records;
+	struct vmt_trace_record *records; /**< of this part */
 	size_t n, cap;
-	size_t nevents, nreads;
-	struct vmt_trace_meta meta;
-	struct vmt_trace_arena *arenas; /**< of the bodies */
-	size_t narenas;
+	size_t nevents, nreads; /**< in all parts so far */
+	unsigned reads;         /**< of a page, for each event */
+	struct guest *guest;
+	struct vmt_trace_arena arena; /**< of the bodies */
+	struct vmt_trace_buf raw;
 };
 
-/** META, then @events events, each with @reads page reads. Exits when there is no memory. */
-void stream_make(struct stream *stream, size_t events, unsigned reads);
+/** The first part: META alone. Exits when there is no memory. */
+void stream_begin(struct stream *stream, unsigned reads);
+
+/** The next part: about a megabyte of events. */
+void stream_next(struct stream *stream);
+
 void stream_finish(struct stream *stream);
 
 /**
- * The records as a plain recorder would write them: for each 16 bytes of time and lengths (as
- * libpcap's), the payload, the whole page. To be freed; *@len: bytes.
+ * The part as a plain recorder would write it: for each record 16 bytes of time and lengths (as
+ * libpcap's), the payload, the whole page. In stream->raw until the next part.
  */
-uint8_t *stream_raw(const struct stream *stream, size_t *len);
+void stream_raw(struct stream *stream);
 
-/** Append all records. Exits on failure. */
+/** Append the part. Exits on failure. */
 void stream_append(const struct stream *stream, struct vmt_trace_writer *writer);
 
 #endif /* VMT_BENCH_STREAM_H */

@@ -131,6 +131,7 @@ const char *vmt_footer_get(const uint8_t *p, struct vmt_footer *footer)
 #define HEAD_POSITION  0x10u
 #define HEAD_ANCILLARY 0x20u
 #define HEAD_COPY      0x40u
+#define HEAD_DELTA     0x80u
 
 size_t vmt_record_head_put(uint8_t *p, const struct vmt_record_head *head)
 {
@@ -139,7 +140,8 @@ size_t vmt_record_head_put(uint8_t *p, const struct vmt_record_head *head)
 	p += vmt_varint_put(p, head->kind);
 	*p++ = (uint8_t)(head->phase | (head->callback_step != 0 ? HEAD_CALLBACK : 0) |
 			 (head->position_step != 0 ? HEAD_POSITION : 0) |
-			 (head->ancillary ? HEAD_ANCILLARY : 0) | (head->copy ? HEAD_COPY : 0));
+			 (head->ancillary ? HEAD_ANCILLARY : 0) | (head->copy ? HEAD_COPY : 0) |
+			 (head->delta ? HEAD_DELTA : 0));
 	if (head->callback_step != 0)
 		p += vmt_varint_put(p, head->callback_step);
 	if (head->position_step != 0)
@@ -165,7 +167,8 @@ const char *vmt_record_head_get(const uint8_t *p, const uint8_t *end, struct vmt
 	head->phase = bits & 7;
 	head->ancillary = (bits & HEAD_ANCILLARY) != 0;
 	head->copy = (bits & HEAD_COPY) != 0;
-	if ((bits & 0x80) != 0 || head->phase > 5)
+	head->delta = (bits & HEAD_DELTA) != 0;
+	if ((head->delta && head->kind != VMT_TRACE_EVENT) || head->phase > 5)
 		return "a record's head has a bit or phase that is not known";
 	if ((bits & HEAD_CALLBACK) != 0) {
 		n = vmt_varint_get(p, end, UINT64_MAX, &head->callback_step);

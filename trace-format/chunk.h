@@ -60,12 +60,24 @@ struct vmt_record_head {
 	unsigned kind;
 	uint8_t phase;
 	bool ancillary, copy;
+	bool delta; /**< the payload is a patch to that of another event */
 	uint64_t callback_step, position_step; /**< 0: same callback; next position */
 	uint32_t length;
 	size_t size; /**< of the head itself, bytes */
 };
 
 #define VMT_RECORD_HEAD_MAX (3u + 1 + 10 + 10 + 5)
+
+/** Delta records: FORMAT.md section 4. */
+#define VMT_DELTA_SLOTS  32u
+#define VMT_DELTA_LENGTH 65536u /**< of the payload that one stands for */
+#define VMT_DELTA_FACTOR 64u    /**< that length is at most so many times that of the delta */
+
+/** The slot that an event with this payload takes. */
+static inline unsigned vmt_delta_slot(const uint8_t *payload, size_t len)
+{
+	return len > 0 ? payload[0] % VMT_DELTA_SLOTS : 0;
+}
 
 size_t vmt_record_head_put(uint8_t *p, const struct vmt_record_head *head);
 /** NULL, or what is wrong. The payload fits into [@p, @end) too. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "fields.h"
+#include "patch.h"
+#include "predict.h"
 #include "record.h"
 #include "registers.h"
 #include "varint.h"
@@ -168,6 +170,31 @@ static int decode_registers(struct decoder *d, const struct vmt_trace_field *fie
 	return 0;
 }
 
+static int decode_raw(struct decoder *d, const struct vmt_trace_field *field, struct vmt_event *ev)
+{
+	const uint8_t *patch;
+	const char *wrong;
+	uint64_t raw_len = 0;
+	uint8_t *raw;
+	size_t len;
+
+	if (take_varint(d, field, field->max, &raw_len) < 0)
+		return -VMT_E_DAMAGED;
+	patch = take_sized(d, field, VMT_PATCH_MOST(raw_len), &len);
+	if (patch == NULL)
+		return -VMT_E_DAMAGED;
+	raw = take_memory(d, raw_len);
+	if (raw == NULL)
+		return -VMT_E_NO_MEMORY;
+	vmt_trace_predict_raw(ev, raw, raw_len);
+	wrong = vmt_patch_apply(raw, raw_len, patch, len);
+	if (wrong != NULL)
+		return damaged(d, field, wrong);
+	ev->raw = raw;
+	ev->raw_len = (uint32_t)raw_len;
+	return 0;
+}
+
 static int decode_struct(struct decoder *d, const struct vmt_trace_struct *table, void *base);
 
 static int decode_list(struct decoder *d, const struct vmt_trace_field *field, void *base, void *at)
@@ -221,6 +248,8 @@ static int decode_field(struct decoder *d, const struct vmt_trace_field *field, 
 		return decode_text(d, field, at);
 	case VMT_T_BYTES:
 	case VMT_T_BLOB:
+		if (field->residual)
+			return decode_raw(d, field, base);
 		return decode_bytes(d, field, base, at);
 	case VMT_T_FIXED:
 		bytes = take_bytes(d, field, field->width);

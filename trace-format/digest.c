@@ -12,23 +12,34 @@
 
 #define PREFIX 256u
 
-struct vmt_digest {
-	XXH3_state_t *behaviour, *record;
+#define BUFFER 16384u
+#define HEAD   15u
+
+/** A hash, and what is to be hashed next: many small pieces are dearer than one large one. */
+struct hasher {
+	XXH3_state_t *state;
+	size_t len;
+	uint8_t bytes[BUFFER];
 };
 
-static void begin(XXH3_state_t *state, const char *text)
+struct vmt_digest {
+	struct hasher behaviour, record;
+};
+
+static void begin(struct hasher *h, const char *text)
 {
 	char prefix[PREFIX] = {0};
 
 	snprintf(prefix, sizeof(prefix), "%s", text);
-	XXH3_128bits_reset(state);
-	XXH3_128bits_update(state, prefix, sizeof(prefix));
+	XXH3_128bits_reset(h->state);
+	XXH3_128bits_update(h->state, prefix, sizeof(prefix));
+	h->len = 0;
 }
 
 void vmt_digest_reset(struct vmt_digest *digest)
 {
-	begin(digest->behaviour, "vmitape behaviour digest 1");
-	begin(digest->record, "vmitape record digest 1");
+	begin(&digest->behaviour, "vmitape behaviour digest 1");
+	begin(&digest->record, "vmitape record digest 1");
 }
 
 struct vmt_digest *vmt_digest_create(void)
@@ -37,9 +48,9 @@ struct vmt_digest *vmt_digest_create(void)
 
 	if (digest == NULL)
 		return NULL;
-	digest->behaviour = XXH3_createState();
-	digest->record = XXH3_createState();
-	if (digest->behaviour == NULL || digest->record == NULL) {
+	digest->behaviour.state = XXH3_createState();
+	digest->record.state = XXH3_createState();
+	if (digest->behaviour.state == NULL || digest->record.state == NULL) {
 		vmt_digest_destroy(digest);
 		return NULL;
 	}
@@ -51,25 +62,41 @@ void vmt_digest_destroy(struct vmt_digest *digest)
 {
 	if (digest == NULL)
 		return;
-	XXH3_freeState(digest->behaviour);
-	XXH3_freeState(digest->record);
+	XXH3_freeState(digest->behaviour.state);
+	XXH3_freeState(digest->record.state);
 	free(digest);
 }
 
-static void add(XXH3_state_t *state, const struct vmt_digest_record *r, size_t len,
+static void hash_buffer(struct hasher *h)
+{
+	XXH3_128bits_update(h->state, h->bytes, h->len);
+	h->len = 0;
+}
+
+static void add(struct hasher *h, const struct vmt_digest_record *r, size_t len,
 		const uint8_t *page_hash)
 {
-	uint8_t head[15];
+	uint8_t *p;
 
-	vmt_le64_put(head, r->callback);
-	head[8] = r->phase;
-	vmt_le16_put(head + 9, (uint16_t)r->kind);
-	vmt_le32_put(head + 11, (uint32_t)(len + (page_hash != NULL ? 16 : 0)));
-	XXH3_128bits_update(state, head, sizeof(head));
-	if (len > 0)
-		XXH3_128bits_update(state, r->payload, len);
-	if (page_hash != NULL)
-		XXH3_128bits_update(state, page_hash, 16);
+	if (HEAD + len + 16 > BUFFER - h->len)
+		hash_buffer(h);
+	p = h->bytes + h->len;
+	vmt_le64_put(p, r->callback);
+	p[8] = r->phase;
+	vmt_le16_put(p + 9, (uint16_t)r->kind);
+	vmt_le32_put(p + 11, (uint32_t)(len + (page_hash != NULL ? 16 : 0)));
+	h->len += HEAD;
+	if (len > BUFFER - HEAD - 16) {
+		hash_buffer(h);
+		XXH3_128bits_update(h->state, r->payload, len);
+	} else if (len > 0) {
+		memcpy(h->bytes + h->len, r->payload, len);
+		h->len += len;
+	}
+	if (page_hash != NULL) {
+		memcpy(h->bytes + h->len, page_hash, 16);
+		h->len += 16;
+	}
 }
 
 void vmt_digest_add(struct vmt_digest *digest, const struct vmt_trace_kind_row *row,
@@ -77,19 +104,24 @@ void vmt_digest_add(struct vmt_digest *digest, const struct vmt_trace_kind_row *
 {
 	if (row->digest == VMT_DIGEST_NONE)
 		return;
-	add(digest->record, record, record->len, record->page_hash);
+	add(&digest->record, record, record->len, record->page_hash);
 	if (row->digest == VMT_DIGEST_BEHAVIOUR)
-		add(digest->behaviour, record, record->behaviour, NULL);
+		add(&digest->behaviour, record, record->behaviour, NULL);
 }
 
-void vmt_digest_get(const struct vmt_digest *digest, struct vmt_trace_digests *digests)
+static void get(struct hasher *h, uint8_t *digest)
 {
 	XXH128_canonical_t hash;
 
-	XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(digest->behaviour));
-	memcpy(digests->behaviour, hash.digest, sizeof(hash.digest));
-	XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(digest->record));
-	memcpy(digests->record, hash.digest, sizeof(hash.digest));
+	hash_buffer(h);
+	XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(h->state));
+	memcpy(digest, hash.digest, sizeof(hash.digest));
+}
+
+void vmt_digest_get(struct vmt_digest *digest, struct vmt_trace_digests *digests)
+{
+	get(&digest->behaviour, digests->behaviour);
+	get(&digest->record, digests->record);
 	digests->known = true;
 }
 

@@ -27,7 +27,7 @@ void vmt_digest_add(struct vmt_digest *digest, const struct vmt_trace_kind_row *
 		    const struct vmt_digest_record *record);
 
 /** As it stands now; @digests->known is set. */
-void vmt_digest_get(const struct vmt_digest *digest, struct vmt_trace_digests *digests);
+void vmt_digest_get(struct vmt_digest *digest, struct vmt_trace_digests *digests);
 
 /** What stands for a page: the hash of its 4096 bytes, as 16 bytes. */
 void vmt_digest_page(const void *page, uint8_t *hash);

@@ -6,6 +6,8 @@
 #ifndef VMT_TRACE_FORMAT_FIELDS_H
 #define VMT_TRACE_FORMAT_FIELDS_H
 
+#include <string.h>
+
 #include <vmitape/trace.h>
 
 #include "arena.h"
@@ -49,9 +51,10 @@ struct vmt_trace_field {
 	uint8_t when;       /**< enum vmt_trace_when */
 	uint8_t cond_width; /**< bytes */
 	uint8_t aux_width;
-	bool deref;     /**< the member is a pointer to the value */
-	bool late;      /**< top level: not in the behaviour digest, nor is what follows */
-	bool page_id;   /**< this is the id of the page that the record names; it stands last */
+	bool deref;    /**< the member is a pointer to the value */
+	bool late;     /**< top level: not in the behaviour digest, nor is what follows */
+	bool page_id;  /**< this is the id of the page that the record names; it stands last */
+	bool residual; /**< BYTES of a struct vmt_event: stored as a patch to what its fields tell */
 	uint16_t width; /**< of the value in memory, bytes */
 	uint16_t offset;
 	uint16_t aux;
@@ -66,6 +69,16 @@ struct vmt_trace_struct {
 	uint16_t nfields;
 	uint16_t size; /**< in memory */
 };
+
+/** How many fields count for the behaviour digest: those before the first late one. */
+static inline size_t vmt_trace_early(const struct vmt_trace_struct *table)
+{
+	size_t n = table->nfields;
+
+	while (n > 0 && table->fields[n - 1].late)
+		n--;
+	return n;
+}
 
 /** Which digests a kind takes part in. */
 enum vmt_trace_digest_class { VMT_DIGEST_NONE, VMT_DIGEST_RECORD, VMT_DIGEST_BEHAVIOUR };
@@ -84,15 +97,81 @@ struct vmt_trace_kind_row {
 /** The row of @kind, or NULL. */
 const struct vmt_trace_kind_row *vmt_trace_kind_row(unsigned kind);
 
+/** An unsigned member of 1, 2, 4 or 8 bytes. */
+static inline uint64_t vmt_trace_load(const void *at, unsigned width)
+{
+	uint64_t u64 = 0;
+	uint32_t u32;
+	uint16_t u16;
+
+	switch (width) {
+	case 1:
+		return *(const uint8_t *)at;
+	case 2:
+		memcpy(&u16, at, sizeof(u16));
+		return u16;
+	case 4:
+		memcpy(&u32, at, sizeof(u32));
+		return u32;
+	default:
+		memcpy(&u64, at, sizeof(u64));
+		return u64;
+	}
+}
+
+static inline void vmt_trace_store(void *at, unsigned width, uint64_t value)
+{
+	const uint32_t u32 = (uint32_t)value;
+	const uint16_t u16 = (uint16_t)value;
+
+	switch (width) {
+	case 1:
+		*(uint8_t *)at = (uint8_t)value;
+		break;
+	case 2:
+		memcpy(at, &u16, sizeof(u16));
+		break;
+	case 4:
+		memcpy(at, &u32, sizeof(u32));
+		break;
+	default:
+		memcpy(at, &value, sizeof(value));
+	}
+}
+
 /** Does @field hold in @base? */
-bool vmt_trace_field_present(const struct vmt_trace_field *field, const void *base);
+static inline bool vmt_trace_field_present(const struct vmt_trace_field *field, const void *base)
+{
+	uint64_t value;
+
+	if (field->when == VMT_WHEN_ALWAYS)
+		return true;
+	value = vmt_trace_load((const uint8_t *)base + field->cond_offset, field->cond_width);
+	switch (field->when) {
+	case VMT_WHEN_OK:
+		return (int32_t)value >= 0;
+	case VMT_WHEN_FAILED:
+		return (int32_t)value < 0;
+	case VMT_WHEN_EQ:
+		return value == field->cond_value;
+	case VMT_WHEN_NE:
+		return value != field->cond_value;
+	default:
+		return (value & field->cond_value) != 0;
+	}
+}
 
 /** The value of @field in @base (behind its pointer; NULL when that is). */
-const void *vmt_trace_field_at(const struct vmt_trace_field *field, const void *base);
+static inline const void *vmt_trace_field_at(const struct vmt_trace_field *field, const void *base)
+{
+	const uint8_t *at = (const uint8_t *)base + field->offset;
+	const void *behind;
 
-/** An unsigned member of 1, 2, 4 or 8 bytes. */
-uint64_t vmt_trace_load(const void *at, unsigned width);
-void vmt_trace_store(void *at, unsigned width, uint64_t value);
+	if (!field->deref)
+		return at;
+	memcpy(&behind, at, sizeof(behind));
+	return behind;
+}
 
 /** A growing buffer. */
 struct vmt_trace_buf {

@@ -205,8 +205,9 @@ static void choose_form(struct vmt_page_store *store, const struct version *base
 		return;
 	}
 	if (base != NULL && base->depth < VMT_DELTA_DEPTH_MAX)
-		len = vmt_patch_make(base->content, page, store->patch, sizeof(store->patch));
-	if (len == 0) {
+		len = vmt_patch_make(base->content, page, VMT_PAGE_SIZE, store->patch,
+				     sizeof(store->patch));
+	if (len == 0 || len == VMT_PATCH_TOO_LONG) {
 		stored->form = (struct vmt_trace_page){VMT_TRACE_WHOLE, 0, 0, page, VMT_PAGE_SIZE};
 		return;
 	}

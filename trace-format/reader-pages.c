@@ -272,7 +272,7 @@ static const char *build(struct vmt_trace_reader *r, uint64_t id, unsigned depth
 			return wrong;
 		/* The base may have thrown this one's chunk out. */
 		page = page_record(r, id);
-		return page != NULL ? vmt_patch_apply(bytes, page->data, page->len)
+		return page != NULL ? vmt_patch_apply(bytes, VMT_PAGE_SIZE, page->data, page->len)
 				    : "its record is lost or damaged";
 	default:
 		return "its form is not known";

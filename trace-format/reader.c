@@ -8,7 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "patch.h"
 #include "reader.h"
+#include "varint.h"
 
 void vmt_trace_reader_close(struct vmt_trace_reader *r)
 {
@@ -21,6 +23,8 @@ void vmt_trace_reader_close(struct vmt_trace_reader *r)
 	vmt_trace_buf_finish(&r->now.raw);
 	vmt_trace_arena_finish(&r->arena);
 	vmt_digest_destroy(r->digest);
+	for (unsigned i = 0; i < VMT_DELTA_SLOTS; i++)
+		free(r->last[i].own);
 	ZSTD_freeDCtx(r->zstd);
 	free(r->damages);
 	free(r->index);
@@ -90,6 +94,57 @@ int vmt_trace_reader_open_fd(int fd, const struct vmt_trace_reader_options *opti
 /* Records                                                                                      */
 /* -------------------------------------------------------------------------------------------- */
 
+/** Put the payload of a delta record together. NULL, or what is wrong. */
+static const char *undo_delta(struct vmt_trace_reader *r)
+{
+	const uint8_t *p = r->payload;
+	const uint8_t *const end = p + r->payload_len;
+	struct vmt_last_event *last;
+	const char *wrong;
+	uint64_t len;
+	size_t n;
+
+	if (p == end || *p >= VMT_DELTA_SLOTS)
+		return "a delta names no slot";
+	last = &r->last[*p++];
+	n = vmt_varint_get(p, end, VMT_DELTA_LENGTH, &len);
+	if (n == 0 || len == 0 || len > r->payload_len * VMT_DELTA_FACTOR)
+		return "a delta's length is cut or too large";
+	p += n;
+	if (last->len == 0)
+		return "a delta to an event that is not there";
+	if (last->own == NULL)
+		last->own = malloc(VMT_DELTA_LENGTH);
+	if (last->own == NULL)
+		return "there is no memory for an event";
+	if (last->p != last->own)
+		memcpy(last->own, last->p, last->len);
+	if (len > last->len)
+		memset(last->own + last->len, 0, len - last->len);
+	last->p = last->own;
+	last->len = 0; /* until it is right */
+	wrong = vmt_patch_apply(last->own, len, p, (size_t)(end - p));
+	if (wrong != NULL)
+		return wrong;
+	last->len = len;
+	r->payload = last->own;
+	r->payload_len = len;
+	return NULL;
+}
+
+/** An event takes its slot; a delta is put together. NULL, or what is wrong. */
+static const char *take_event(struct vmt_trace_reader *r)
+{
+	struct vmt_last_event *last;
+
+	if (r->head.delta)
+		return undo_delta(r);
+	last = &r->last[vmt_delta_slot(r->payload, r->payload_len)];
+	last->p = r->payload;
+	last->len = r->payload_len <= VMT_DELTA_LENGTH ? r->payload_len : 0;
+	return NULL;
+}
+
 int vmt_reader_step(struct vmt_trace_reader *r, struct vmt_error *err)
 {
 	if (r->now.p == r->now.end) {
@@ -102,6 +157,8 @@ int vmt_reader_step(struct vmt_trace_reader *r, struct vmt_error *err)
 	vmt_record_head_get(r->now.p, r->now.end, &r->head);
 	if (r->now.first) {
 		r->now.first = false;
+		for (unsigned i = 0; i < VMT_DELTA_SLOTS; i++)
+			r->last[i].len = 0;
 		r->position = r->now.chunk.position;
 		r->callback = r->now.chunk.callback;
 	} else {
@@ -109,7 +166,9 @@ int vmt_reader_step(struct vmt_trace_reader *r, struct vmt_error *err)
 		r->callback += r->head.callback_step;
 	}
 	r->payload = r->now.p + r->head.size;
+	r->payload_len = r->head.length;
 	r->now.p = r->payload + r->head.length;
+	r->bad_payload = r->head.kind == VMT_TRACE_EVENT ? take_event(r) : NULL;
 	r->next_position = r->position + 1;
 	r->state.records++;
 	r->event = r->events;
@@ -137,7 +196,7 @@ static void digest_record(struct vmt_trace_reader *r, const struct vmt_trace_kin
 					   .phase = r->head.phase,
 					   .callback = r->callback,
 					   .payload = r->payload,
-					   .len = r->head.length,
+					   .len = r->payload_len,
 					   .behaviour = decoded->behaviour};
 
 	if (r->digest == NULL)
@@ -202,7 +261,7 @@ static const char *check_record(const struct vmt_trace_reader *r,
 static int give(struct vmt_trace_reader *r, struct vmt_trace_record *record, struct vmt_error *err)
 {
 	const struct vmt_trace_kind_row *row = vmt_trace_kind_row(r->head.kind);
-	struct vmt_error why = {0};
+	struct vmt_error why; /* filled by what fails: clearing it for each record would be dear */
 	struct vmt_trace_decoded decoded;
 	const char *wrong;
 	int result;
@@ -214,13 +273,13 @@ static int give(struct vmt_trace_reader *r, struct vmt_trace_record *record, str
 				     "record %llu is of kind %u, which this program does not know "
 				     "and must not skip: read it with a newer one",
 				     (unsigned long long)r->position, r->head.kind);
-	wrong = check_record(r, row);
+	wrong = r->bad_payload != NULL ? r->bad_payload : check_record(r, row);
 	if (wrong != NULL) {
 		bad_record(r, wrong);
 		return 0;
 	}
 	vmt_trace_arena_reset(&r->arena);
-	result = vmt_trace_decode(row, r->payload, r->head.length,
+	result = vmt_trace_decode(row, r->payload, r->payload_len,
 				  r->preamble.minor > VMT_TRACE_MINOR, &r->arena, &decoded, &why);
 	if (result == -VMT_E_NO_MEMORY) {
 		if (err != NULL)

@@ -78,7 +78,14 @@ struct vmt_trace_reader {
 	struct vmt_record_head head;
 	uint64_t position, event;
 	const uint8_t *payload;
+	size_t payload_len;
+	const char *bad_payload; /**< why it could not be had, or NULL */
 	struct vmt_trace_arena arena;
+	struct vmt_last_event {
+		const uint8_t *p; /**< in the chunk, or in own */
+		size_t len;       /**< 0: none */
+		uint8_t *own;     /**< VMT_DELTA_LENGTH bytes */
+	} last[VMT_DELTA_SLOTS];  /**< the payload of the last event that took each slot */
 
 	/* Pages. */
 	struct vmt_chunk_place *pages; /**< of this epoch, by position */

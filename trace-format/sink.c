@@ -10,12 +10,14 @@
 
 #include "chunk.h"
 #include "digest.h"
+#include "patch.h"
 #include "sink.h"
 #include "varint.h"
 
 #define CHUNK_BYTES_DEFAULT (1u << 20)
 #define EPOCH_BYTES_DEFAULT (UINT64_C(256) << 20)
 #define INDEX_ENTRIES       4096u /**< of one index record */
+#define DELTA_LEAST         64u   /**< bytes of a payload that are worth a patch */
 
 /** A chunk that is being filled. */
 struct builder {
@@ -23,6 +25,12 @@ struct builder {
 	struct vmt_trace_chunk chunk; /**< of its first record */
 	uint64_t last_callback;
 	uint64_t since; /**< when its first record came */
+};
+
+/** The payload of the last event that took a slot. */
+struct last_event {
+	size_t len; /**< 0: none in this chunk */
+	uint8_t *p; /**< VMT_DELTA_LENGTH bytes */
 };
 
 struct vmt_sink {
@@ -33,6 +41,8 @@ struct vmt_sink {
 	ZSTD_CCtx *zstd;
 	struct builder events, page_chunk;
 	struct vmt_trace_buf stored, index;
+	struct last_event last[VMT_DELTA_SLOTS];
+	uint8_t delta[VMT_DELTA_LENGTH];
 	struct vmt_trace_chunk *chunks; /**< written so far */
 	size_t nchunks, chunks_cap;
 	uint64_t sequence, position, callback, events_seen;
@@ -129,6 +139,8 @@ void vmt_sink_destroy(struct vmt_sink *sink)
 	vmt_trace_buf_finish(&sink->stored);
 	vmt_trace_buf_finish(&sink->index);
 	vmt_output_finish(&sink->output);
+	for (unsigned i = 0; i < VMT_DELTA_SLOTS; i++)
+		free(sink->last[i].p);
 	free(sink->chunks);
 	free(sink);
 }
@@ -261,6 +273,45 @@ static int add_page(struct vmt_sink *sink, const struct vmt_stored_page *stored)
 	return write_chunk(sink, b);
 }
 
+/** Remember @payload as that of its slot. */
+static int take_slot(struct vmt_sink *sink, const uint8_t *payload, size_t len)
+{
+	struct last_event *last = &sink->last[vmt_delta_slot(payload, len)];
+
+	if (len > VMT_DELTA_LENGTH)
+		len = 0;
+	if (last->p == NULL)
+		last->p = malloc(VMT_DELTA_LENGTH);
+	if (last->p == NULL)
+		return no_memory(sink);
+	memcpy(last->p, payload, len);
+	last->len = len;
+	return 0;
+}
+
+/**
+ * Write the event's @payload of @len bytes to sink->delta, as a patch to the last one of its slot.
+ * Returns the length, or 0: it is better stored as it is.
+ */
+static size_t make_delta(struct vmt_sink *sink, const uint8_t *payload, size_t len)
+{
+	const unsigned slot = vmt_delta_slot(payload, len);
+	const struct last_event *last = &sink->last[slot];
+	size_t n = 0;
+	size_t patch;
+
+	if (last->len == 0 || len > VMT_DELTA_LENGTH || len < DELTA_LEAST)
+		return 0;
+	if (len > last->len)
+		memset(last->p + last->len, 0, len - last->len);
+	sink->delta[n++] = (uint8_t)slot;
+	n += vmt_varint_put(sink->delta + n, len);
+	patch = vmt_patch_make(last->p, payload, len, sink->delta + n, len / 2);
+	if (patch == VMT_PATCH_TOO_LONG || (n + patch) * VMT_DELTA_FACTOR < len)
+		return 0;
+	return n + patch;
+}
+
 static int add_event_record(struct vmt_sink *sink, const struct vmt_sink_message *m,
 			    const uint8_t *payload, const uint8_t *id, size_t id_len)
 {
@@ -271,6 +322,7 @@ static int add_event_record(struct vmt_sink *sink, const struct vmt_sink_message
 				       .copy = row->copy,
 				       .length = m->length + (uint32_t)id_len};
 	struct builder *b = &sink->events;
+	uint32_t length = m->length;
 
 	if (b->chunk.records > 0 && b->raw.len + head.length > sink->options.chunk_bytes &&
 	    write_chunks(sink) < 0)
@@ -280,13 +332,26 @@ static int add_event_record(struct vmt_sink *sink, const struct vmt_sink_message
 		b->chunk.position = sink->position;
 		b->chunk.callback = m->callback;
 		b->chunk.event = sink->events_seen;
+		for (unsigned i = 0; i < VMT_DELTA_SLOTS; i++)
+			sink->last[i].len = 0;
+	}
+	if (m->kind == VMT_TRACE_EVENT) {
+		const size_t delta = make_delta(sink, payload, m->length);
+
+		if (take_slot(sink, payload, m->length) < 0)
+			return -sink->failed.status;
+		if (delta > 0) {
+			head.delta = true;
+			head.length = length = (uint32_t)delta;
+			payload = sink->delta;
+		}
 	}
 	if (add_head(sink, b, &head, m->callback) < 0)
 		return -sink->failed.status;
-	if (m->length > 0)
-		memcpy(b->raw.p + b->raw.len, payload, m->length);
+	if (length > 0)
+		memcpy(b->raw.p + b->raw.len, payload, length);
 	if (id_len > 0)
-		memcpy(b->raw.p + b->raw.len + m->length, id, id_len);
+		memcpy(b->raw.p + b->raw.len + length, id, id_len);
 	b->raw.len += head.length;
 	sink->epoch_bytes += head.length;
 	sink->position++;

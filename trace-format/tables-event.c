@@ -93,7 +93,7 @@ static const struct vmt_trace_field event_rows[] = {
 	VMT_SUB("vmexit", E, u.vmexit, vmexit, E_REASON(VMT_EVENT_VMEXIT)),
 	VMT_U("ticket", E, ticket, 64, VMT_LATE),
 	VMT_U("raw_kind", E, raw_kind, 32, VMT_LATE),
-	VMT_DATA(VMT_T_BYTES, "raw", E, raw, raw_len, 65536, VMT_LATE,
+	VMT_DATA(VMT_T_BYTES, "raw", E, raw, raw_len, 65536, VMT_LATE, .residual = true,
 		 VMT_IF(E, raw_kind, VMT_WHEN_NE, 0)),
 };
 VMT_TABLE(vmt_ts_event, E, event_rows);

@@ -36,6 +36,10 @@ static inline size_t vmt_varint_get(const uint8_t *p, const uint8_t *end, uint64
 	uint64_t v = 0;
 	size_t n = 0;
 
+	if (p != end && *p < 0x80) {
+		*value = *p;
+		return *p <= max;
+	}
 	for (;;) {
 		uint8_t byte;
 

@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define VMT_TRACE_MAJOR 0u
-#define VMT_TRACE_MINOR 1u
+#define VMT_TRACE_MINOR 2u
 
 /* -------------------------------------------------------------------------------------------- */
 /* Records                                                                                      */

@@ -71,6 +71,15 @@ def check_patch(page):
     return None if got == want else "the patch of the page does something else"
 
 
+def check_delta(page):
+    rows = [line.split(" = ") for line in vectors(page, "delta")[0].splitlines()]
+    first, stored, second = (bytes.fromhex(data) for data, _ in rows)
+    slots = {}
+    vmt_reader.Trace.event_payload(slots, first, 0)
+    got = vmt_reader.Trace.event_payload(slots, stored, 1)
+    return None if got == second == slots[0] else "the delta of the page does something else"
+
+
 def check_example(page, fmt, make_trace, folder):
     """The bytes in the page are what is written, and both readers read what it shows."""
     path = os.path.join(folder, "example.vmt")
@@ -125,6 +134,7 @@ def main(make_trace, page_path):
     tap.case("xxh3 of nothing is the published number", check_hash())
     tap.case("the page's numbers are as it says", check_numbers(page))
     tap.case("the page's patch makes its page", check_patch(page))
+    tap.case("the page's delta makes its payload", check_delta(page))
     with tempfile.TemporaryDirectory() as folder:
         tap.case("both readers read the page's example as it shows",
                  check_example(page, fmt, make_trace, folder))

@@ -61,6 +61,60 @@ class Kind:
         self.in_record = bool(classes & {"B", "R"}) or name == "begin"
 
 
+class Prediction:
+    """A row of the prediction of raw bytes: offset, bytes, value, the field that it needs."""
+
+    def __init__(self, row):
+        at, size, self.value, *field = row.split()
+        self.at, self.size = int(at), int(size)
+        self.field = field[0] if field else None
+
+
+def flat(values, prefix=""):
+    """The numbers in @values, by their names with dots."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flat(value, f"{prefix}{name}.")
+        elif isinstance(value, str) and value.startswith("0x"):
+            yield prefix + name, int(value, 16)
+        elif isinstance(value, (int, bool)):
+            yield prefix + name, int(value)
+
+
+def named_values(fmt, event):
+    """What the rows may name, but for the event's own fields."""
+    values, flags = dict(flat(event["regs"])), event["flags"]
+    for name in ("cs", "ds", "es", "fs", "gs", "ss"):
+        access, limit = values.get(f"{name}.access", 0), values.get(f"{name}.limit", 0)
+        values[f"hidden({name})"] = (
+            (limit >> 12 if access & 0x800 else limit) & 0xFFFFF | access << 20)
+    values["xen_flags"] = flags & 1 | (flags >> 1 & 1) << 7 | (flags >> 2 & 1) << 12
+    reason = event["reason"]
+    values["xen_reason"] = fmt.xen_reasons[reason] if reason < len(fmt.xen_reasons) else 0
+    if reason == 4 and event["interrupt"]["interrupt"]["vector"] == 1:
+        values["xen_reason"] = 9
+    values["vcpu"], values["view"] = event["vcpu"], event["view"]
+    return values
+
+
+def predict(fmt, event):
+    """Raw bytes of kind 1, from the decoded fields of an event."""
+    raw, common = bytearray(400), named_values(fmt, event)
+    for row in fmt.prediction:
+        if row.field and row.field not in event:
+            continue
+        names = dict(common)
+        if row.field:
+            names.update(flat(event[row.field]))
+        if row.field == "memory":
+            names["page"], names["offset"] = names["gpa"] >> 12, names["gpa"] & 4095
+            names["tried"] = names["access"] & 7 | (names["flags"] & 7) << 3
+        value = int(row.value) if row.value.isdigit() else names.get(row.value, 0)
+        raw[row.at:row.at + row.size] = (value & (1 << 8 * row.size) - 1).to_bytes(
+            row.size, "little")
+    return bytes(raw)
+
+
 class Format:
     """The tables of section 7."""
 
@@ -78,6 +132,10 @@ class Format:
             elif title.startswith("struct "):
                 self.structs[title[7:]] = fields
         self.registers = re.search(r"^```registers\n(.*?)^```", text, re.M | re.S)[1].split()
+        rows = re.search(r"^```prediction 1\n(.*?)^```", text, re.M | re.S)[1].splitlines()
+        self.prediction = [Prediction(row) for row in rows]
+        self.xen_reasons = [int(n) for n in re.search(
+            r"by the event's reason from 0: ([\d ]+);", text)[1].split()]
 
 
 # --------------------------------------------------------------------------------------------------
@@ -145,6 +203,13 @@ class Cursor:
                 values.update(self.register(name))
         return values
 
+    def raw(self, most):
+        length = self.varint(int(most))
+        changes = self.sized(2 * length + 32)
+        event = self.values
+        guess = predict(self.fmt, event) if event["raw_kind"] == 1 else b""
+        return patch(guess[:length].ljust(length, b"\0"), changes).hex()
+
     def value(self, type_, *more):
         number = re.fullmatch(r"([uxs])(\d+)", type_)
         if number:
@@ -165,6 +230,7 @@ class Cursor:
             "maybe": lambda: self.text(more[1]) if self.boolean() else None,
             "bytes": lambda: self.sized(more[0]).hex(),
             "blob": lambda: as_text(self.sized(more[0])),
+            "raw": lambda: self.raw(more[0]),
             "fixed": lambda: self.take(int(more[0])).hex(),
             "regs": lambda: self.regs(self.le(8)),
             "gprs": lambda: self.regs((1 << 18) - 1),
@@ -176,6 +242,7 @@ class Cursor:
         for field in fields:
             if marks is not None:
                 marks.append((field, self.at))
+                self.values = values
             if field.present(values):
                 values[field.name] = self.value(*field.type)
         return values
@@ -196,7 +263,7 @@ def patch(page, data):
     while cursor.at < len(data):
         at += cursor.varint()
         run = cursor.take(cursor.varint())
-        need(run and at + len(run) <= 4096, "a patch that leaves its page")
+        need(run and at + len(run) <= len(page), "a patch that leaves what it changes")
         page[at:at + len(run)] = run
         at += len(run)
     return bytes(page)
@@ -217,7 +284,7 @@ class Trace:
         need(head[:8] == bytes.fromhex("89564d540d0a1a0a"), "the preamble's magic")
         need(int.from_bytes(head[24:], "little") == xxh3_64(head[:24]), "the preamble's hash")
         need(head[8:10] == b"\0\0", "the major version")
-        need(head[10:12] == b"\1\0", "the minor version")
+        need(head[10:12] == b"\2\0", "the minor version")
         need(head[12:16] == b"\1\0\0\0" and head[20:24] == bytes(4), "architecture or zeros")
         self.tag = head[16:20]
 
@@ -256,15 +323,18 @@ class Trace:
 
     def records(self, c, raw):
         """(kind number, phase, callback, position, payload) of each record of a chunk."""
-        cursor = Cursor(self.fmt, raw)
+        cursor, slots = Cursor(self.fmt, raw), {}
         callback, position = c["callback"], c["position"] - 1
         for n in range(c["records"]):
             kind, bits = cursor.varint(16383), cursor.take(1)[0]
-            need(kind and not bits & 0x80 and bits & 7 < len(PHASES), "a record's head")
+            need(kind and bits & 7 < len(PHASES) and (kind == 23 or not bits & 0x80),
+                 "a record's head")
             need(n or not bits & 0x18, "a chunk's first record has a step")
             callback += cursor.varint() if bits & 8 else 0
             position += 1 + (cursor.varint() if bits & 16 else 0)
             payload = cursor.take(cursor.varint(1 << 24))
+            if kind == 23:
+                payload = self.event_payload(slots, payload, bits & 0x80)
             known = self.fmt.kinds.get(kind)
             if known is None:
                 need(bits & 32, f"kind {kind} is not known and critical")
@@ -273,6 +343,18 @@ class Trace:
                  f"bits of kind {kind}")
             yield known, kind, bits & 7, callback, position, payload
         need(cursor.at == len(raw), "bytes after a chunk's last record")
+
+    @staticmethod
+    def event_payload(slots, stored, delta):
+        """The payload of an event, which then is in its slot."""
+        payload, slot = stored, stored[0] % 32 if stored else 0
+        if delta:
+            cursor = Cursor(None, stored)
+            slot, length = cursor.take(1)[0], cursor.varint(65536)
+            need(slots.get(slot) and 0 < length <= 64 * len(stored), "a delta record")
+            payload = patch(slots[slot][:length].ljust(length, b"\0"), stored[cursor.at:])
+        slots[slot] = payload if len(payload) <= 65536 else b""
+        return payload
 
     def page(self, position, payload):
         cursor = Cursor(self.fmt, payload)

@@ -45,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size == 0)
 		return 0;
-	(void)vmt_patch_apply(page, data, size);
+	(void)vmt_patch_apply(page, sizeof(page), data, size);
 	if (row != NULL &&
 	    vmt_trace_decode(row, data + 1, size - 1, false, &arena, &decoded, NULL) == 0)
 		use(row, kind, data + 1, size - 1, &decoded);

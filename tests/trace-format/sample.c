@@ -16,6 +16,7 @@
 #include <vmitape/registers.h>
 
 #include "sample.h"
+#include "trace-format/predict.h"
 
 uint64_t rng_next(struct rng *rng)
 {
@@ -217,6 +218,32 @@ static bool failed(const struct vmt_trace_record *record)
 	return result < 0;
 }
 
+/** An event much like the last one, as most are, with raw bytes that say nearly the same. */
+static void *similar_event(const struct vmt_trace_record *before, struct rng *rng,
+			   struct vmt_trace_arena *arena)
+{
+	struct vmt_trace_event *body = vmt_trace_arena_alloc(arena, sizeof(*body));
+	static const uint16_t lengths[] = {400, 400, 400, 0, 17, 399, 600};
+	uint8_t *raw;
+
+	assert_non_null(body);
+	memcpy(body, before->body, sizeof(*body));
+	body->event.ticket = rng_next(rng);
+	if ((body->event.regs.known & VMT_KNOWN(VMT_REG_RIP)) != 0)
+		body->event.regs.gprs.rip = rng_next(rng);
+	if (rng_below(rng, 4) == 0)
+		return body;
+	body->event.raw_kind = (uint32_t)(1 + rng_below(rng, 8) / 7);
+	body->event.raw_len = lengths[rng_below(rng, sizeof(lengths) / sizeof(lengths[0]))];
+	raw = vmt_trace_arena_alloc(arena, body->event.raw_len + 1);
+	assert_non_null(raw);
+	vmt_trace_predict_raw(&body->event, raw, body->event.raw_len);
+	for (uint64_t n = rng_below(rng, 4); n > 0 && body->event.raw_len > 0; n--)
+		raw[rng_below(rng, body->event.raw_len)] ^= (uint8_t)rng_next(rng);
+	body->event.raw = raw;
+	return body;
+}
+
 static void sample_record(struct sample *sample, unsigned kind, struct rng *rng, size_t most)
 {
 	struct vmt_trace_record *record = &sample->records[sample->n];
@@ -230,7 +257,10 @@ static void sample_record(struct sample *sample, unsigned kind, struct rng *rng,
 	if (rng_below(rng, 3) == 0)
 		record->callback += rng_below(rng, 200);
 	record->event = last != NULL ? last->event + (last->kind == VMT_TRACE_EVENT) : 0;
-	body = sample_body(kind, rng, &sample->arena, most);
+	if (kind == VMT_TRACE_EVENT && last != NULL && last->kind == kind)
+		body = similar_event(last, rng, &sample->arena);
+	else
+		body = sample_body(kind, rng, &sample->arena, most);
 	record->body = body;
 	if (vmt_trace_kind_row(kind)->pages && !failed(record) && rng_below(rng, 4) != 0) {
 		record->page = sample_page(rng, &sample->arena);
@@ -256,6 +286,9 @@ void sample_init(struct sample *sample, uint64_t seed, size_t rounds, size_t mos
 			if (vmt_trace_kind_row(kind) != NULL && kind != VMT_TRACE_META &&
 			    kind != VMT_TRACE_END && kind != VMT_TRACE_PAGE &&
 			    kind != VMT_TRACE_INDEX)
+				sample_record(sample, kind, &rng, most);
+			/* And one that is stored as the difference to it. */
+			if (kind == VMT_TRACE_EVENT)
 				sample_record(sample, kind, &rng, most);
 		}
 	}

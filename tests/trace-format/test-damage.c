@@ -488,6 +488,85 @@ static void patches_that_cannot_be_are_refused_each_by_name(void **state)
 	assert_int_equal(ask_for_forged(chain, 18, 19, &err), -VMT_E_NOT_FOUND);
 }
 
+/** Add an event record with this stored payload. */
+static void add_event(struct vmt_trace_buf *raw, const void *payload, size_t len, bool delta)
+{
+	const struct vmt_record_head head = {
+		.kind = VMT_TRACE_EVENT, .delta = delta, .length = (uint32_t)len};
+	uint8_t bytes[VMT_RECORD_HEAD_MAX];
+
+	assert_int_equal(vmt_trace_buf_add(raw, bytes, vmt_record_head_put(bytes, &head)), 0);
+	assert_int_equal(vmt_trace_buf_add(raw, payload, len), 0);
+}
+
+static void deltas_that_cannot_be_cost_themselves_and_what_builds_on_them(void **state)
+{
+	static const uint8_t event[] = {1, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7, 0};
+	static const uint8_t right[] = {1, sizeof(event), sizeof(event) - 2, 1, 8};
+	static const struct {
+		uint8_t bytes[16];
+		size_t len;
+		const char *says;
+	} cases[] = {
+		{{0}, 0, "names no slot"},
+		{{32, 17}, 2, "names no slot"},
+		{{2, 17}, 2, "not there"},
+		{{1}, 1, "length"},
+		{{1, 0}, 2, "length"},
+		{{1, 0xff, 0xff, 7}, 4, "length"},
+		{{1, 0x81, 2}, 3, "length"}, /* 257 bytes from 3 */
+		{{1, 17, 16, 2, 1, 1}, 6, "beyond"},
+		{{1, 17, 0, 0}, 4, "empty"},
+		{{1, 17, 0, 2, 1}, 5, "cut"},
+		{{1, 20}, 2, "follow"}, /* three zeros behind the last field */
+		{{1, 16}, 2, "cut"},
+	};
+	const struct vmt_trace_meta meta = {.tool = "forger"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct forged *f = calloc(1, sizeof(*f));
+		struct vmt_trace_buf raw = {0};
+		struct vmt_trace_reader *reader;
+		struct vmt_trace_record record;
+		struct vmt_trace_damage damage;
+		struct vmt_error err;
+		int fd;
+
+		assert_non_null(f);
+		add_record(&raw, VMT_TRACE_META, &meta);
+		add_event(&raw, event, sizeof(event), false);
+		add_event(&raw, right, sizeof(right), true);
+		add_event(&raw, cases[i].bytes, cases[i].len, true);
+		add_event(&raw, event, sizeof(event), false);
+		forge_begin(f);
+		forge_chunk(f, VMT_STREAM_EVENTS, 0, 5, &raw, VMT_CODEC_NONE, (uint32_t)raw.len);
+		fd = memory_file(f->bytes, f->len);
+		assert_int_equal(vmt_trace_reader_open_fd(fd, NULL, &reader, NULL), 0);
+		for (uint64_t n = 0; n < 5; n++) {
+			const struct vmt_trace_event *got;
+
+			if (n == 3)
+				continue;
+			assert_int_equal(vmt_trace_reader_next(reader, &record, &err), 1);
+			assert_int_equal(record.position, n);
+			got = record.body;
+			if (n > 0)
+				assert_int_equal(got->event.ticket, n == 2 ? 8 : 7);
+		}
+		assert_int_equal(vmt_trace_reader_next(reader, &record, &err), 0);
+		assert_int_equal(vmt_trace_reader_damage(reader, 0, &damage), 0);
+		if (strstr(damage.text, cases[i].says) == NULL)
+			fail_msg("case %zu: %s", i, damage.text);
+		assert_int_equal(damage.first, 3);
+		assert_int_equal(damage.last, 3);
+		vmt_trace_reader_close(reader);
+		vmt_trace_buf_finish(&raw);
+		close(fd);
+		free(f);
+	}
+}
+
 static void a_chunk_that_unpacks_to_more_than_it_says_is_refused(void **state)
 {
 	static const size_t sizes[] = {1000, 100000, 32u << 20, 33u << 20};
@@ -562,7 +641,7 @@ static void what_a_newer_program_wrote_is_refused_or_skipped_as_it_asks(void **s
 	vmt_le64_put(f->bytes + 24, vmt_chunk_hash(f->bytes, 24));
 	fd = memory_file(f->bytes, f->len);
 	assert_int_equal(vmt_trace_reader_open_fd(fd, NULL, &reader, &err), -VMT_E_NOT_SUPPORTED);
-	assert_non_null(strstr(err.text, "3.1"));
+	assert_non_null(strstr(err.text, "3.2"));
 	close(fd);
 	vmt_trace_buf_finish(&raw);
 	free(f);
@@ -596,6 +675,7 @@ int main(void)
 		cmocka_unit_test(a_missing_or_doubled_stretch_costs_its_chunks_only),
 		cmocka_unit_test(lies_that_pass_their_checksums_do_no_harm),
 		cmocka_unit_test(patches_that_cannot_be_are_refused_each_by_name),
+		cmocka_unit_test(deltas_that_cannot_be_cost_themselves_and_what_builds_on_them),
 		cmocka_unit_test(a_chunk_that_unpacks_to_more_than_it_says_is_refused),
 		cmocka_unit_test(what_a_newer_program_wrote_is_refused_or_skipped_as_it_asks),
 		cmocka_unit_test(what_is_no_trace_is_called_so),

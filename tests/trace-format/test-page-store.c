@@ -121,13 +121,14 @@ static void a_patch_makes_the_page_of_its_base(void **state)
 			page[VMT_PAGE_SIZE - 1] ^= 0xff;
 		if (round % 5 == 0)
 			page[0] ^= 0xff;
-		len = vmt_patch_make(base, page, patch, sizeof(patch));
-		assert_null(vmt_patch_apply(base, patch, len));
+		len = vmt_patch_make(base, page, VMT_PAGE_SIZE, patch, sizeof(patch));
+		assert_null(vmt_patch_apply(base, VMT_PAGE_SIZE, patch, len));
 		assert_memory_equal(base, page, sizeof(page));
 		/* A smaller buffer is respected. */
 		if (len > 1) {
 			base[0] ^= 1;
-			assert_int_equal(vmt_patch_make(base, page, patch, 0), 0);
+			assert_true(vmt_patch_make(base, page, VMT_PAGE_SIZE, patch, 0) ==
+				    VMT_PATCH_TOO_LONG);
 		}
 	}
 }
