@@ -8,6 +8,8 @@
  * Sources: xen/arch/x86/hvm/dm.c (inject_event), hvm/hvm.c (hvm_do_resume, hvm_inject_event,
  * hvm_combine_hw_exceptions), vmx/vmx.c (vmx_inject_event).
  */
+#include <string.h>
+
 #include "state.h"
 
 #define DOUBLE_FAULT 8u
@@ -65,6 +67,24 @@ int vmt_injection_check(const struct vmt_model *m, const struct vmt_interrupt *i
 	return check_error_code(in, err);
 }
 
+/*
+ * Xen's event has no length, and in the fields of an interrupt without error code or address it has
+ * what stood there last: none of that is told.
+ */
+void vmt_interrupt_told(const struct vmt_interrupt *in, struct vmt_interrupt *told)
+{
+	uint32_t bit = is_exception(in) ? UINT32_C(1) << in->vector : 0;
+
+	memset(told, 0, sizeof(*told));
+	told->vector = in->vector;
+	told->type = in->type;
+	told->error_code = VMT_NO_ERROR_CODE;
+	if (bit & (WITH_CODE | EITHER_WAY))
+		told->error_code = in->error_code;
+	if (bit & (1u << PAGE_FAULT))
+		told->extra = in->extra;
+}
+
 /* An answer that is stored will inject at commit. */
 static bool reinjection_stored(const struct vmt_model *m, uint16_t vcpu)
 {
@@ -109,8 +129,6 @@ void vmt_raise(struct vmt_model *m, uint16_t vcpu, const struct vmt_interrupt *i
 
 	if (in->type == VMT_INT_HW_EXCEPTION && in->vector == PAGE_FAULT)
 		v->regs.cr2 = in->extra;
-	if (in->error_code != VMT_NO_ERROR_CODE)
-		v->last_error_code = in->error_code;
 	twice = v->due &&
 		(((old & CONTRIBUTORY) && (new &CONTRIBUTORY)) ||
 		 ((old & (1u << PAGE_FAULT)) && (new &(CONTRIBUTORY | (1u << PAGE_FAULT)))));

@@ -101,8 +101,7 @@ struct vmt_vcpu_state {
 	struct vmt_interrupt inject;
 	bool due; /**< the event of the next VM entry */
 	struct vmt_interrupt due_interrupt;
-	uint32_t last_error_code; /**< VM_ENTRY_EXCEPTION_ERROR_CODE, which keeps its value */
-	bool vmexit_told;         /**< the exit at hand was reported already */
+	bool vmexit_told; /**< the exit at hand was reported already */
 };
 
 /* ---- monitors (monitors.c) ---- */
@@ -268,6 +267,8 @@ void vmt_regs_masked(struct vmt_regs *to, const struct vmt_regs *from, uint64_t 
 /** Refuse an injection that a CPU would not take: 0 or negative. */
 int vmt_injection_check(const struct vmt_model *m, const struct vmt_interrupt *in,
 			struct vmt_error *err);
+/** What the next-interrupt event tells of @in. */
+void vmt_interrupt_told(const struct vmt_interrupt *in, struct vmt_interrupt *told);
 /** The vCPU gets @in at its next entry (hvm_inject_event). */
 void vmt_raise(struct vmt_model *m, uint16_t vcpu, const struct vmt_interrupt *in);
 void vmt_raise_exception(struct vmt_model *m, uint16_t vcpu, uint8_t vector, uint32_t error_code);

@@ -63,9 +63,7 @@ static void do_next_interrupt(struct vmt_model *m, uint16_t vcpu)
 	memset(&ev, 0, sizeof(ev));
 	ev.reason = VMT_EVENT_NEXT_INTERRUPT;
 	ev.flags = VMT_EVENT_SYNC;
-	ev.u.next_interrupt = v->due_interrupt;
-	ev.u.next_interrupt.error_code = v->last_error_code; /* also where none is pushed */
-	ev.u.next_interrupt.extra = v->regs.cr2;
+	vmt_interrupt_told(&v->due_interrupt, &ev.u.next_interrupt);
 	vmt_ring_post(m, vcpu, &ev, false, &nothing);
 }
 

@@ -278,6 +278,7 @@ int vmt_xen_next(struct vmt_driver *d, struct vmt_event *ev)
 		return 1; /* not seen to happen; it can be answered all the same */
 	v = &x->vcpus[ev->vcpu];
 	v->injecting = false;
+	v->unsettled = false; /* it has run since its last answer, or there were no event */
 	if (ev->flags & VMT_EVENT_HAS_VIEW)
 		v->view = ev->view;
 	return 1;

@@ -18,10 +18,13 @@
 #include <xenforeignmemory.h>
 #pragma GCC diagnostic pop
 
+#include "oracle.h"
 #include "trial.h"
 
 static xc_interface *xch;
 static uint32_t domid;
+static unsigned long compared[ORACLE_KINDS]; /* by all trials */
+static unsigned long differences;
 
 static const struct script *const tables[] = {
 	scripts_events,
@@ -234,9 +237,33 @@ static void check_domain(struct trial *t)
 	       (unsigned long)t->guest->first_error_scene - 1);
 }
 
-static void run(struct trial *t, const struct script *script)
+/* The Xen driver, with a model of the domain beside it. */
+static int attach(struct trial *t, struct oracle_result *result, struct vmt_error *err)
 {
 	const struct vmt_xen_config config = {.domain = t->domain};
+	struct vmt_driver *xen;
+	int r = vmt_xen_open(&config, &xen, err);
+
+	if (r < 0)
+		return r;
+	r = oracle_open(xen, result, &t->driver, err);
+	if (r < 0)
+		vmt_driver_close(xen);
+	return r;
+}
+
+static void count(struct trial *t, const struct oracle_result *result)
+{
+	for (unsigned i = 0; i < ORACLE_KINDS; i++)
+		compared[i] += result->compared[i];
+	differences += result->differences;
+	expect(t, result->differences == 0, "the model and Xen differ %lu times, first: %s",
+	       result->differences, result->first);
+}
+
+static void run(struct trial *t, const struct script *script)
+{
+	struct oracle_result result = {0};
 	struct vmt_error err = {0};
 
 	t->script = script;
@@ -247,13 +274,14 @@ static void run(struct trial *t, const struct script *script)
 	t->status->scenes = BIT(script->scene);
 	guest_goes_on(t); /* the round that was being played is over */
 	t->before = *(struct demo_vcpu *)t->guest;
-	if (succeeded(t, vmt_xen_open(&config, &t->driver, &err), &err, "attach")) {
+	if (succeeded(t, attach(t, &result, &err), &err, "attach")) {
 		if (!script->no_session)
 			run_session(t);
 		else
 			script->after(t);
 		vmt_driver_close(t->driver);
 		t->driver = NULL;
+		count(t, &result);
 		if (!script->no_session && script->after && !t->failed)
 			script->after(t);
 	}
@@ -352,5 +380,9 @@ int main(int argc, char **argv)
 		}
 	}
 	printf("1..%u\n", number);
+	printf("# the model against Xen:");
+	for (unsigned i = 0; i < ORACLE_KINDS; i++)
+		printf(" %lu %s,", compared[i], oracle_kind_names[i]);
+	printf(" %lu differences\n", differences);
 	return failures != 0;
 }
