@@ -70,6 +70,16 @@ static void print_tool_help(const struct vmt_tool *tool)
 /* Man page and completion                                                                      */
 /* -------------------------------------------------------------------------------------------- */
 
+/** @text, so that scdoc takes no letter of it for a mark of its own. */
+static void print_man_text(const char *text)
+{
+	for (; *text; text++) {
+		if (strchr("*_\\<>", *text) != NULL)
+			putchar('\\');
+		putchar(*text);
+	}
+}
+
 static void print_man_options(const struct vmt_tool_verb *verb)
 {
 	for (const struct vmt_tool_option *o = verb->options; o->name; o++) {
@@ -78,10 +88,12 @@ static void print_man_options(const struct vmt_tool_verb *verb)
 		printf("*--%s*", o->name);
 		if (o->kind == VMT_TOOL_CHOICE)
 			for (unsigned i = 0; o->choices[i]; i++)
-				printf("%s_%s_", i ? "|" : " ", o->choices[i]);
+				printf("%s_%s_", i ? " | " : " ", o->choices[i]);
 		else if (o->argument)
 			printf(" _%s_", o->argument);
-		printf("\n\t%s.\n\n", o->help);
+		printf("\n\t");
+		print_man_text(o->help);
+		printf(".\n\n");
 	}
 }
 
@@ -92,15 +104,17 @@ void vmt_tool_print_man(const struct vmt_tool *tool)
 	for (size_t i = 0; i < tool->nverbs; i++) {
 		const struct vmt_tool_verb *v = &tool->verbs[i];
 
-		printf("*%s*%s%s%s [_OPTION_...]%s%s%s++\n", tool->name, v->name ? " *" : "",
+		printf("*%s*%s%s%s [_OPTION_...]%s%s%s%s\n", tool->name, v->name ? " *" : "",
 		       v->name ? v->name : "", v->name ? "*" : "", *v->arguments ? " _" : "",
-		       v->arguments, *v->arguments ? "_" : "");
+		       v->arguments, *v->arguments ? "_" : "", i + 1 < tool->nverbs ? "++" : "");
 	}
 	printf("\n");
 	for (size_t i = 0; i < tool->nverbs; i++) {
 		const struct vmt_tool_verb *v = &tool->verbs[i];
 
-		printf("# %s\n\n%s\n\n", v->name ? v->name : "OPTIONS", v->summary);
+		printf("# %s\n\n", v->name ? v->name : "OPTIONS");
+		print_man_text(v->summary);
+		printf("\n\n");
 		print_man_options(v);
 	}
 	printf("# EXIT STATUS\n\n"
