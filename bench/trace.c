@@ -19,7 +19,7 @@
 #include "peers.h"
 #include "stream.h"
 
-#define PARTS 40u /**< of about a megabyte */
+#define PARTS 60u /**< of about a megabyte */
 #define MB    1e6
 
 static void check(int r, const struct vmt_error *err)

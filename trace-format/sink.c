@@ -16,8 +16,9 @@
 
 #define CHUNK_BYTES_DEFAULT (1u << 20)
 #define EPOCH_BYTES_DEFAULT (UINT64_C(256) << 20)
-#define INDEX_ENTRIES       4096u /**< of one index record */
-#define DELTA_LEAST         64u   /**< bytes of a payload that are worth a patch */
+#define INDEX_ENTRIES       4096u  /**< of one index record */
+#define CHUNK_RECORDS       32768u /**< small ones, so that a place in a chunk is soon found */
+#define DELTA_LEAST         64u    /**< bytes of a payload that are worth a patch */
 
 /** A chunk that is being filled. */
 struct builder {
@@ -324,7 +325,9 @@ static int add_event_record(struct vmt_sink *sink, const struct vmt_sink_message
 	struct builder *b = &sink->events;
 	uint32_t length = m->length;
 
-	if (b->chunk.records > 0 && b->raw.len + head.length > sink->options.chunk_bytes &&
+	if (b->chunk.records > 0 &&
+	    (b->raw.len + head.length > sink->options.chunk_bytes ||
+	     b->chunk.records >= CHUNK_RECORDS) &&
 	    write_chunks(sink) < 0)
 		return -sink->failed.status;
 	if (b->chunk.records == 0) {
