@@ -31,12 +31,12 @@ static uint32_t ext(const struct vmt_interrupt *i)
 static int read_gate(struct vmt_exec *x, const struct vmt_interrupt *i, struct gate *g)
 {
 	uint32_t code = (uint32_t)i->vector * 8 + 2 + ext(i);
-	uint64_t raw[2];
+	uint64_t raw[2] = {0, 0};
 
 	VMT_TRY(vmt_exec_need(x, VMT_REG_IDTR));
 	if (i->vector * 16u + 15 > x->regs->idtr.limit)
 		return vmt_exec_raise_code(x, VMT_EXC_GP, code);
-	VMT_TRY(vmt_exec_read(x, x->regs->idtr.base + i->vector * 16u, raw, sizeof(raw),
+	VMT_TRY(vmt_exec_read(x, x->regs->idtr.base + i->vector * UINT64_C(16), raw, sizeof(raw),
 			      VMT_R | VMT_KIND_SYSTEM));
 	g->offset = (raw[0] & 0xffff) | (raw[0] >> 48) << 16 | raw[1] << 32;
 	g->selector = (uint16_t)(raw[0] >> 16);
@@ -56,7 +56,7 @@ static int read_code(struct vmt_exec *x, const struct vmt_interrupt *i, const st
 		     struct vmt_segment *cs, unsigned *cpl)
 {
 	uint32_t code = (g->selector & 0xfffcu) + ext(i);
-	struct vmt_descriptor_bytes d;
+	struct vmt_descriptor_bytes d = {0, 0};
 	unsigned dpl;
 	int o;
 
@@ -126,13 +126,13 @@ static int push_frame(struct vmt_exec *x, const struct vmt_interrupt *i, unsigne
 
 	x->cpl = (uint8_t)cpl;
 	for (unsigned k = 0; k < n; k++) {
-		uint64_t at = rsp - 8u * (k + 1);
+		uint64_t at = rsp - UINT64_C(8) * (k + 1);
 
 		if (!vmt_canonical(x, at))
 			return vmt_exec_raise_code(x, VMT_EXC_SS, ext(i));
 		VMT_TRY(vmt_exec_write(x, at, &frame[k], 8, 0));
 	}
-	x->g[VMT_RSP] = rsp - 8u * n;
+	x->g[VMT_RSP] = rsp - UINT64_C(8) * n;
 	return 0;
 }
 
@@ -155,9 +155,9 @@ static int deliver_once(struct vmt_exec *x, const struct vmt_interrupt *i)
 {
 	unsigned old = x->cpl, cpl = 0;
 	struct vmt_regs *r = x->regs;
-	struct vmt_segment cs;
+	struct vmt_segment cs = {0};
 	uint64_t rsp = 0;
-	struct gate g;
+	struct gate g = {0};
 
 	VMT_TRY(read_gate(x, i, &g));
 	VMT_TRY(read_code(x, i, &g, &cs, &cpl));

@@ -15,7 +15,7 @@ static inline uint64_t vmt_size_mask(unsigned size)
 
 static inline uint64_t vmt_sign_bit(unsigned size)
 {
-	return UINT64_C(1) << (8 * size - 1);
+	return UINT64_C(1) << ((8 * size - 1) & 63);
 }
 
 static inline int64_t vmt_sign_extend(uint64_t value, unsigned size)

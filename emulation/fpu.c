@@ -80,7 +80,7 @@ static void get_x87(const struct vmt_fpu *f, uint8_t *image)
 	memcpy(image + 6, &f->fop, 2);
 	memcpy(image + 8, &f->fip, 8);
 	memcpy(image + 16, &f->fdp, 8);
-	for (unsigned i = 0; i < 8; i++) {
+	for (size_t i = 0; i < 8; i++) {
 		memcpy(image + 32 + 16 * i, f->st[i], 10);
 		memset(image + 42 + 16 * i, 0, 6);
 	}
@@ -95,7 +95,7 @@ static void set_x87(struct vmt_fpu *f, const uint8_t *image)
 	memcpy(&f->fop, image + 6, 2);
 	memcpy(&f->fip, image + 8, 8);
 	memcpy(&f->fdp, image + 16, 8);
-	for (unsigned i = 0; i < 8; i++)
+	for (size_t i = 0; i < 8; i++)
 		memcpy(f->st[i], image + 32 + 16 * i, 10);
 }
 
@@ -107,13 +107,13 @@ static void get_mxcsr(const struct vmt_fpu *f, uint8_t *image)
 
 static void get_sse(const struct vmt_fpu *f, uint8_t *image)
 {
-	for (unsigned i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 		memcpy(image + 160 + 16 * i, f->ymm[i].b, 16);
 }
 
 static void set_sse(struct vmt_fpu *f, const uint8_t *image)
 {
-	for (unsigned i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 		memcpy(f->ymm[i].b, image + 160 + 16 * i, 16);
 }
 
@@ -227,7 +227,7 @@ static uint64_t in_use(const struct vmt_fpu *f)
 {
 	uint64_t used = 0, sse = 0, avx = 0;
 
-	for (unsigned i = 0; i < 16; i++) {
+	for (size_t i = 0; i < 16; i++) {
 		sse |= f->ymm[i].q[0] | f->ymm[i].q[1];
 		avx |= f->ymm[i].q[2] | f->ymm[i].q[3];
 	}
@@ -262,7 +262,7 @@ static int xsave(struct vmt_exec *x)
 	if (want & XCR0_SSE)
 		VMT_TRY(vmt_exec_write(x, gva + 160, image + 160, 256, 0));
 	if (want & XCR0_AVX) {
-		for (unsigned i = 0; i < 16; i++)
+		for (size_t i = 0; i < 16; i++)
 			memcpy(high + 16 * i, f->ymm[i].b + 16, 16);
 		VMT_TRY(vmt_exec_write(x, gva + AVX_AT, high, sizeof(high), 0));
 	}
@@ -276,7 +276,7 @@ static int restore_avx(struct vmt_exec *x, uint64_t gva, bool from_memory)
 
 	if (from_memory)
 		VMT_TRY(vmt_exec_read(x, gva + AVX_AT, high, sizeof(high), VMT_R));
-	for (unsigned i = 0; i < 16; i++)
+	for (size_t i = 0; i < 16; i++)
 		memcpy(x->cpu->fpu.ymm[i].b + 16, high + 16 * i, 16);
 	return 0;
 }

@@ -35,7 +35,7 @@ static unsigned size_bytes(const struct vmt_insn *i, unsigned size)
 }
 
 /* Memory operands of x87, by opcode D8 to DF and /reg. 0: refused. Negative: written. */
-static const int8_t x87_sizes[8][8] = {
+static const short x87_sizes[8][8] = {
 	{4, 4, 4, 4, 4, 4, 4, 4}, {4, 0, -4, -4, 0, 0, 0, 0},
 	{4, 4, 4, 4, 4, 4, 4, 4}, {4, -4, -4, -4, 0, 10, 0, -10},
 	{8, 8, 8, 8, 8, 8, 8, 8}, {8, -8, -8, -8, 0, 0, 0, 0},

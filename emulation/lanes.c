@@ -147,7 +147,7 @@ static void madd16(void *d, const void *pa, const void *pb, unsigned imm)
 	(void)imm;
 	memcpy(a, pa, 16);
 	memcpy(b, pb, 16);
-	for (unsigned i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++)
 		r[i] = (uint32_t)(a[2 * i] * b[2 * i]) + (uint32_t)(a[2 * i + 1] * b[2 * i + 1]);
 	memcpy(d, r, 16);
 }

@@ -129,15 +129,15 @@ static int move_half(struct vmt_exec *x)
 		if (reg)
 			return vmt_exec_raise(x, VMT_EXC_UD);
 		VMT_TRY(need_no_v(x));
-		return store_rm(x, ymm(x, x->insn.reg)->b + 8 * high, 8, false);
+		return store_rm(x, ymm(x, x->insn.reg)->b + (size_t)8 * high, 8, false);
 	}
 	if (reg && x->insn.p66)
 		return vmt_exec_raise(x, VMT_EXC_UD);
 	memcpy(bytes, first_source(x)->b, 16);
 	if (reg) /* MOVHLPS, MOVLHPS */
-		memcpy(bytes + 8 * high, ymm(x, x->insn.rm)->b + 8 * !high, 8);
+		memcpy(bytes + (size_t)8 * high, ymm(x, x->insn.rm)->b + (size_t)8 * !high, 8);
 	else
-		VMT_TRY(get_rm(x, bytes + 8 * high, 8, false));
+		VMT_TRY(get_rm(x, bytes + (size_t)8 * high, 8, false));
 	set(x, x->insn.reg, bytes, 16);
 	return 0;
 }
@@ -230,7 +230,7 @@ int vmt_do_vlogic(struct vmt_exec *x)
 	if (x->insn.opcode == 0x70 && x->insn.map == VMT_MAP_0F)
 		VMT_TRY(need_no_v(x));
 	VMT_TRY(get_rm(x, b.b, n, !is_vex(x)));
-	for (unsigned i = 0; i < n; i += 16)
+	for (size_t i = 0; i < n; i += 16)
 		op(d.b + i, a->b + i, b.b + i, (uint8_t)x->insn.imm);
 	set(x, x->insn.reg, d.b, n);
 	return 0;
@@ -245,7 +245,7 @@ int vmt_do_vshift(struct vmt_exec *x)
 
 	if (!op)
 		return other_form(x);
-	for (unsigned i = 0; i < width(x); i += 16)
+	for (size_t i = 0; i < width(x); i += 16)
 		op(d.b + i, b->b + i, b->b + i, (uint8_t)x->insn.imm);
 	set(x, is_vex(x) ? x->insn.vex_v : x->insn.rm, d.b, width(x));
 	return 0;
@@ -263,7 +263,7 @@ int vmt_do_vmask(struct vmt_exec *x)
 	if (x->insn.mod != 3)
 		return vmt_exec_raise(x, VMT_EXC_UD);
 	VMT_TRY(need_no_v(x));
-	for (unsigned i = 0; i < width(x) / element; i++)
+	for (size_t i = 0; i < width(x) / element; i++)
 		mask |= (uint64_t)(v->b[(i + 1) * element - 1] >> 7) << i;
 	vmt_gpr_set(x, x->insn.reg, 8, mask);
 	return 0;
@@ -291,7 +291,7 @@ int vmt_do_vtest(struct vmt_exec *x)
 		return vmt_exec_raise(x, VMT_EXC_UD);
 	VMT_TRY(need_no_v(x));
 	VMT_TRY(get_rm(x, b.b, width(x), !is_vex(x)));
-	for (unsigned i = 0; i < width(x) / 8; i++) {
+	for (size_t i = 0; i < width(x) / 8; i++) {
 		both |= a->q[i] & b.q[i];
 		only |= ~a->q[i] & b.q[i];
 	}
@@ -329,7 +329,7 @@ int vmt_do_vperm(struct vmt_exec *x)
 	if (!x->insn.p66 || x->insn.rep || !x->insn.vex_l || (op != 0) == x->insn.w)
 		return vmt_exec_raise(x, VMT_EXC_UD);
 	if (op == 0x19 || op == 0x39) {
-		const uint8_t *half = ymm(x, x->insn.reg)->b + 16 * (imm & 1);
+		const uint8_t *half = ymm(x, x->insn.reg)->b + (size_t)16 * (imm & 1);
 		uint8_t bytes[16];
 
 		VMT_TRY(need_no_v(x));
@@ -341,18 +341,18 @@ int vmt_do_vperm(struct vmt_exec *x)
 	}
 	VMT_TRY(get_rm(x, b.b, op == 0x18 || op == 0x38 ? 16 : 32, false));
 	if (op == 0x18 || op == 0x38) {
-		memcpy(v.b + 16 * (imm & 1), b.b, 16);
+		memcpy(v.b + (size_t)16 * (imm & 1), b.b, 16);
 	} else if (op == 0) {
 		VMT_TRY(need_no_v(x));
-		for (unsigned i = 0; i < 4; i++)
+		for (size_t i = 0; i < 4; i++)
 			v.q[i] = b.q[imm >> (2 * i) & 3];
 	} else {
 		union vmt_vector a = v;
 
-		for (unsigned i = 0; i < 2; i++) {
+		for (size_t i = 0; i < 2; i++) {
 			unsigned s = imm >> (4 * i) & 15;
 
-			memcpy(v.b + 16 * i, (s & 2 ? b.b : a.b) + 16 * (s & 1), 16);
+			memcpy(v.b + 16 * i, (s & 2 ? b.b : a.b) + (size_t)16 * (s & 1), 16);
 			if (s & 8)
 				memset(v.b + 16 * i, 0, 16);
 		}

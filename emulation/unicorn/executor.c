@@ -23,7 +23,7 @@
 #define CODE           UINT64_C(0x100000)
 #define SLOT           32u
 #define SLOTS          4096u
-#define CODE_LEN       (SLOT * SLOTS)
+#define CODE_LEN       ((size_t)SLOT * SLOTS)
 #define HLT            0xf4
 #define NOWHERE        UINT64_C(0x7ffffffff000)
 #define RETRANSLATIONS 100000u

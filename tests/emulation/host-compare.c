@@ -193,7 +193,7 @@ static bool vectors_differ(const struct compare *c, char *what, size_t cap)
 	bool flags = c->known & VMT_CPU_KNOWS_FP_FLAGS;
 
 	for (unsigned i = 0; i < 16; i++)
-		if (memcmp(&a->ymm[i], &b->ymm[i], 32)) {
+		if (memcmp(&a->ymm[i], &b->ymm[i], 32) != 0) {
 			(void)snprintf(what, cap,
 				       "ymm%u: %016" PRIx64 "%016" PRIx64 "%016" PRIx64
 				       "%016" PRIx64 ", is %016" PRIx64 "%016" PRIx64 "%016" PRIx64
@@ -204,7 +204,7 @@ static bool vectors_differ(const struct compare *c, char *what, size_t cap)
 			return true;
 		}
 	for (unsigned i = 0; i < 8; i++)
-		if (memcmp(a->st[i], b->st[i], 10)) {
+		if (memcmp(a->st[i], b->st[i], 10) != 0) {
 			(void)snprintf(what, cap, "st%u", i);
 			return true;
 		}
@@ -369,7 +369,7 @@ int main(int argc, char **argv)
 		return 77;
 	}
 	for (int i = 3, end; i < argc; i = end + 1) {
-		for (end = i; end < argc && strcmp(argv[end], "--"); end++)
+		for (end = i; end < argc && strcmp(argv[end], "--") != 0; end++)
 			;
 		argv[end] = NULL;
 		good = run(&c, argv + i, steps) && good;

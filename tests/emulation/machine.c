@@ -162,6 +162,7 @@ static void make_tables(struct machine *m)
 	machine_put(m, GDT_GFN, 0x48, TSS >> 32);
 	for (unsigned i = 0; i < 48; i++)
 		machine_gate(m, i, 0, i == 3 || i == 0x20 ? 3 : 0);
+	machine_put(m, TSS_GFN, 0x60, UINT64_C(0x68) << 48); /* no I/O bitmap */
 	machine_put(m, TSS_GFN, 4, RSP0);
 	machine_put(m, TSS_GFN, 0x24, IST1);
 }

@@ -219,7 +219,7 @@ static void a_page_of_2_mib_is_walked_and_its_low_bits_are_reserved(void **state
 	pde = (uint64_t *)(void *)machine_at(m, m->next_table - 2, 0);
 	*pde = UINT64_C(0x200000) | P | W | A | D | PS;
 	machine_put(m, 0x200 + 5, 0x18, 0x55);
-	m->regs.gprs.rbx = gva + 5 * 4096 + 0x18;
+	m->regs.gprs.rbx = gva + UINT64_C(0x5018);
 	assert_int_equal(STEP(m, LOAD), VMT_STEP_DONE);
 	assert_int_equal(m->regs.gprs.rax, 0x55);
 	*pde |= 0x2000;

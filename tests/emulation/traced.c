@@ -35,7 +35,7 @@ static struct traced_table *table_make(struct traced *t, uint64_t gfn)
 		return NULL;
 	if (t->ntables == t->cap) {
 		size_t cap = t->cap ? 2 * t->cap : 64;
-		struct traced_table **more = realloc(t->tables, cap * sizeof(*more));
+		struct traced_table **more = realloc(t->tables, cap * sizeof(void *));
 
 		if (!more) {
 			free(made);
@@ -189,7 +189,7 @@ static void load_vectors(struct traced *t, size_t len)
 	memcpy(&bv, t->xstate + 512, sizeof(bv));
 	for (unsigned i = 0; i < 16; i++) {
 		if ((bv & 4) && len >= 832)
-			memcpy(t->cpu.fpu.ymm[i].b + 16, t->xstate + 576 + 16 * i, 16);
+			memcpy(t->cpu.fpu.ymm[i].b + 16, t->xstate + 576 + (size_t)16 * i, 16);
 		else
 			memset(t->cpu.fpu.ymm[i].b + 16, 0, 16);
 	}
