@@ -269,14 +269,46 @@ static int decode_field(struct decoder *d, const struct vmt_trace_field *field, 
 	}
 }
 
-static int decode_struct(struct decoder *d, const struct vmt_trace_struct *table, void *base)
+/**
+ * The plain numbers from @field on, up to the first field of another kind, damage, or @end: most
+ * fields are such. Returns where it stopped.
+ */
+static const struct vmt_trace_field *decode_numbers(struct decoder *d,
+						    const struct vmt_trace_field *field,
+						    const struct vmt_trace_field *end,
+						    uint8_t *base)
 {
-	for (size_t i = 0; i < table->nfields; i++) {
-		const struct vmt_trace_field *field = &table->fields[i];
-		int r;
+	const uint8_t *p = d->p;
+
+	for (; field < end; field++) {
+		uint64_t value;
+		size_t n;
 
 		if (!vmt_trace_field_present(field, base))
 			continue;
+		if (field->type > VMT_T_HEX || field->deref || field->page_id)
+			break;
+		n = vmt_varint_get(p, d->end, UINT64_MAX >> (64 - field->max), &value);
+		if (n == 0)
+			break;
+		vmt_trace_store(base + field->offset, field->width, value);
+		p += n;
+	}
+	d->p = p;
+	return field;
+}
+
+static int decode_struct(struct decoder *d, const struct vmt_trace_struct *table, void *base)
+{
+	const struct vmt_trace_field *const end = table->fields + table->nfields;
+
+	for (const struct vmt_trace_field *field = table->fields; field < end; field++) {
+		int r;
+
+		field = decode_numbers(d, field, end, base);
+		if (field == end)
+			break;
+		/* It is present. */
 		if (field->page_id)
 			d->decoded->page_at = (size_t)(d->p - d->start);
 		r = decode_field(d, field, base);
@@ -293,17 +325,17 @@ static int decode_body(struct decoder *d, const struct vmt_trace_kind_row *row, 
 {
 	const struct vmt_trace_struct *table = row->body;
 	struct vmt_trace_struct part = {table->fields, 0, table->size};
-	uint16_t early = 0;
+	uint16_t early;
 	int r;
 
-	while (early < table->nfields && !table->fields[early].late)
-		early++;
+	if (row->digest != VMT_DIGEST_BEHAVIOUR)
+		return decode_struct(d, table, base);
+	early = (uint16_t)vmt_trace_early(table);
 	part.nfields = early;
 	r = decode_struct(d, &part, base);
 	if (r < 0)
 		return r;
-	if (row->digest == VMT_DIGEST_BEHAVIOUR)
-		d->decoded->behaviour = (size_t)(d->p - d->start);
+	d->decoded->behaviour = (size_t)(d->p - d->start);
 	part.fields += early;
 	part.nfields = (uint16_t)(table->nfields - early);
 	return decode_struct(d, &part, base);

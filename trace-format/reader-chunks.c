@@ -333,8 +333,12 @@ static int take_chunk(struct vmt_trace_reader *r, const struct vmt_chunk_header 
 	r->epoch = c->epoch;
 	if (c->stream == VMT_STREAM_PAGES) {
 		r->next_page = c->position + c->records;
-		if (!r->all_pages && vmt_reader_add_pages(r, header, stored) < 0)
-			return vmt_error_set(err, VMT_E_NO_MEMORY, "trace", "no memory for pages");
+		if (!r->all_pages) {
+			if (vmt_reader_add_pages(r, header, stored) < 0)
+				return vmt_error_set(err, VMT_E_NO_MEMORY, "trace",
+						     "no memory for pages");
+			vmt_reader_keep_pages(r, header, &r->now.raw);
+		}
 	}
 	if (c->stream == VMT_STREAM_EVENTS)
 		begin_events(r, c);

@@ -182,49 +182,70 @@ static struct vmt_page_chunk *make_room(struct vmt_trace_reader *r, size_t size)
 	}
 }
 
-static struct vmt_page_chunk *load(struct vmt_trace_reader *r, const struct vmt_chunk_place *place)
+/** The chunk that begins with page @position, when it is in the cache. */
+static struct vmt_page_chunk *find_cached(const struct vmt_trace_reader *r, uint64_t position)
 {
-	__attribute__((cleanup(vmt_trace_buf_finish))) struct vmt_trace_buf stored = {0};
-	struct vmt_trace_buf raw = {0};
-	struct vmt_chunk_header header;
-	const uint8_t *bytes = stored_bytes(r, place, &stored, &header);
-	struct vmt_page_chunk *c;
-	size_t size;
+	for (size_t i = 0; r->cache != NULL && i < VMT_PAGE_CHUNKS; i++)
+		if (r->cache[i].position == position)
+			return &r->cache[i];
+	return NULL;
+}
 
-	if (bytes == NULL || vmt_reader_unpack(r, &header, bytes, &raw) != NULL) {
-		vmt_trace_buf_finish(&raw);
+/** Put an unpacked chunk into the cache, which takes @raw over. NULL: it holds something else. */
+static struct vmt_page_chunk *put_into_cache(struct vmt_trace_reader *r,
+					     const struct vmt_chunk_header *header,
+					     struct vmt_trace_buf *raw)
+{
+	const size_t size = raw->cap + sizeof(struct vmt_payload_place) * header->chunk.records;
+	struct vmt_page_chunk *c = make_room(r, size);
+	const size_t len = raw->len;
+
+	if (c == NULL)
 		return NULL;
-	}
-	size = raw.cap + sizeof(c->at[0]) * header.chunk.records;
-	c = make_room(r, size);
-	if (c == NULL) {
-		vmt_trace_buf_finish(&raw);
-		return NULL;
-	}
-	c->position = header.chunk.position;
-	c->records = header.chunk.records;
-	c->raw = raw.p;
+	c->position = header->chunk.position;
+	c->records = header->chunk.records;
+	c->raw = raw->p;
 	c->size = size;
+	c->used = ++r->clock;
 	r->cache_size += size;
-	if (list_records(c, raw.len))
+	*raw = (struct vmt_trace_buf){0};
+	if (list_records(c, len))
 		return c;
 	drop(r, c);
 	return NULL;
+}
+
+void vmt_reader_keep_pages(struct vmt_trace_reader *r, const struct vmt_chunk_header *header,
+			   struct vmt_trace_buf *raw)
+{
+	if (r->pages_wanted && find_cached(r, header->chunk.position) == NULL)
+		(void)put_into_cache(r, header, raw);
+}
+
+static struct vmt_page_chunk *load(struct vmt_trace_reader *r, const struct vmt_chunk_place *place)
+{
+	__attribute__((cleanup(vmt_trace_buf_finish))) struct vmt_trace_buf stored = {0};
+	__attribute__((cleanup(vmt_trace_buf_finish))) struct vmt_trace_buf raw = {0};
+	struct vmt_chunk_header header;
+	const uint8_t *bytes = stored_bytes(r, place, &stored, &header);
+
+	r->pages_wanted = true;
+	if (bytes == NULL || vmt_reader_unpack(r, &header, bytes, &raw) != NULL)
+		return NULL;
+	return put_into_cache(r, &header, &raw);
 }
 
 /** The decoded record of page @id. NULL: it is not there, or damaged. */
 static const struct vmt_trace_page *page_record(struct vmt_trace_reader *r, uint64_t id)
 {
 	const struct vmt_chunk_place *place = find_place(r, id);
-	struct vmt_page_chunk *c = NULL;
+	struct vmt_page_chunk *c;
 	struct vmt_trace_decoded decoded;
 	uint32_t n;
 
 	if (place == NULL)
 		return NULL;
-	for (size_t i = 0; r->cache != NULL && i < VMT_PAGE_CHUNKS; i++)
-		if (r->cache[i].position == place->header.chunk.position)
-			c = &r->cache[i];
+	c = find_cached(r, place->header.chunk.position);
 	if (c == NULL)
 		c = load(r, place);
 	if (c == NULL)

@@ -91,7 +91,8 @@ struct vmt_trace_reader {
 	struct vmt_chunk_place *pages; /**< of this epoch, by position */
 	size_t npages, pages_cap;
 	uint64_t kept_bytes;
-	bool all_pages; /**< the index gave them: of all epochs */
+	bool all_pages;    /**< the index gave them: of all epochs */
+	bool pages_wanted; /**< some were asked for: chunks of them are kept unpacked */
 	struct vmt_page_chunk *cache;
 	uint64_t cache_size, clock;
 	struct vmt_ready_page *ready[VMT_PAGES_READY];
@@ -134,6 +135,10 @@ int vmt_reader_resync(struct vmt_trace_reader *r, struct vmt_input *in, size_t s
 		      struct vmt_chunk_header *header, struct vmt_error *err);
 
 /* reader-pages.c */
+
+/** The reader has unpacked a chunk of pages: when pages are asked for, keep it. Takes @raw over. */
+void vmt_reader_keep_pages(struct vmt_trace_reader *r, const struct vmt_chunk_header *header,
+			   struct vmt_trace_buf *raw);
 
 /** Remember a chunk of pages; @stored is kept when it cannot be read again. */
 int vmt_reader_add_pages(struct vmt_trace_reader *r, const struct vmt_chunk_header *header,
