@@ -105,7 +105,7 @@ enum vmt_monitor_kind {
 };
 
 enum vmt_monitor_flag {
-	/** Tell, do not stop: CR, MSR, DEBUG, HYPERCALL and VMEXIT. Xen always stops for the others. */
+	/** Tell, do not stop: CR, DEBUG, HYPERCALL and VMEXIT. Xen always stops for the others. */
 	VMT_MONITOR_ASYNC = 1,
 	VMT_MONITOR_ON_CHANGE = 2, /**< CR, MSR: only when the value changes */
 	VMT_MONITOR_USERSPACE = 4, /**< HYPERCALL: also from user mode */

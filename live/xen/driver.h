@@ -137,6 +137,8 @@ int vmt_xen_open_driver(const struct vmt_xen_config *config, struct vmt_driver *
 int vmt_xen_open_host(struct vmt_xen *x);
 /** By name or number: fills domid and name. */
 int vmt_xen_find_domain(struct vmt_xen *x, const char *wanted, xc_domaininfo_t *info);
+/** Can events be had of it? 0, or why not. Asks nothing of Xen. */
+int vmt_xen_check_domain(struct vmt_xen *x, const xc_domaininfo_t *info);
 
 /* -------------------------------------------------------------------------------------------- */
 /* failure.c                                                                                    */

@@ -177,7 +177,7 @@ int vmt_xen_find_domain(struct vmt_xen *x, const char *wanted, xc_domaininfo_t *
 	return 0;
 }
 
-static int check_domain(struct vmt_xen *x, const xc_domaininfo_t *info)
+int vmt_xen_check_domain(struct vmt_xen *x, const xc_domaininfo_t *info)
 {
 	if (info->domain == 0)
 		return vmt_error_set(&x->base.err, VMT_E_INVALID, PLACE,
@@ -304,7 +304,7 @@ static int open_all(struct vmt_xen *x, const struct vmt_xen_config *config)
 	if (r == 0)
 		r = vmt_xen_find_domain(x, config->domain, &info);
 	if (r == 0)
-		r = check_domain(x, &info);
+		r = vmt_xen_check_domain(x, &info);
 	if (r == 0)
 		r = check_event_version(x);
 	if (r == 0)

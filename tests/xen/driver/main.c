@@ -27,10 +27,8 @@ static unsigned long compared[ORACLE_KINDS]; /* by all trials */
 static unsigned long differences;
 
 static const struct script *const tables[] = {
-	scripts_events,
-	scripts_answers,
-	scripts_views,
-	scripts_control,
+	scripts_events, scripts_answers, scripts_async,
+	scripts_views,  scripts_control, scripts_errors,
 };
 
 /* -------------------------------------------------------------------------------------------- */
@@ -211,8 +209,8 @@ static void run_session(struct trial *t)
 	vmt_session_run(s, &outcome);
 	succeeded(t, -outcome.error.status, &outcome.error, "session");
 	succeeded(t, -outcome.teardown.status, &outcome.teardown, "teardown");
-	expect(t, outcome.end == VMT_END_FINISHED, "the session ended as '%s'",
-	       vmt_end_name(outcome.end));
+	expect(t, outcome.end == (t->script->goes ? VMT_END_GONE : VMT_END_FINISHED),
+	       "the session ended as '%s'", vmt_end_name(outcome.end));
 	vmt_session_destroy(s);
 }
 
@@ -261,6 +259,21 @@ static void count(struct trial *t, const struct oracle_result *result)
 	       result->differences, result->first);
 }
 
+static void run_attached(struct trial *t, struct oracle_result *result)
+{
+	const struct script *script = t->script;
+
+	if (!script->no_session)
+		run_session(t);
+	else
+		script->after(t);
+	vmt_driver_close(t->driver);
+	t->driver = NULL;
+	count(t, result);
+	if (!script->no_session && script->after && !t->failed)
+		script->after(t);
+}
+
 static void run(struct trial *t, const struct script *script)
 {
 	struct oracle_result result = {0};
@@ -274,18 +287,12 @@ static void run(struct trial *t, const struct script *script)
 	t->status->scenes = BIT(script->scene);
 	guest_goes_on(t); /* the round that was being played is over */
 	t->before = *(struct demo_vcpu *)t->guest;
-	if (succeeded(t, attach(t, &result, &err), &err, "attach")) {
-		if (!script->no_session)
-			run_session(t);
-		else
-			script->after(t);
-		vmt_driver_close(t->driver);
-		t->driver = NULL;
-		count(t, &result);
-		if (!script->no_session && script->after && !t->failed)
-			script->after(t);
-	}
-	check_domain(t);
+	if (script->alone)
+		script->after(t);
+	else if (succeeded(t, attach(t, &result, &err), &err, "attach"))
+		run_attached(t, &result);
+	if (!script->goes)
+		check_domain(t);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -299,7 +306,7 @@ static bool wanted(const struct trial *t, const struct script *script, int count
 	for (int i = 0; i < count; i++)
 		if (!strncmp(script->name, names[i], strlen(names[i])))
 			return true;
-	return count == 0;
+	return count == 0 && !script->special;
 }
 
 static volatile struct demo_status *map_status(void)
@@ -373,6 +380,8 @@ int main(int argc, char **argv)
 				printf("# %s\n", t.text);
 			(void)fflush(stdout);
 			failures += t.failed;
+			if (script->goes)
+				return failures != 0;
 			if (domain_flags() & (XEN_DOMINF_dying | XEN_DOMINF_shutdown)) {
 				printf("Bail out! the domain is no more\n");
 				return 1;

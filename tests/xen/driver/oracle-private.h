@@ -58,6 +58,7 @@ struct oracle {
 	bool unemulated; /* the emulator is about to say that it cannot */
 	unsigned pauses; /* the session's */
 	bool detached;
+	bool gone; /* the domain; the model knows nothing of that */
 };
 
 /** Counts a comparison; what was wanted and seen is noted unless @equal. Returns @equal. */

@@ -28,6 +28,8 @@ bool oracle_check(struct oracle *o, enum oracle_kind kind, bool equal, const cha
 {
 	va_list ap;
 
+	if (o->gone)
+		return true;
 	o->result->compared[kind]++;
 	if (equal || o->result->differences++ > 0)
 		return equal;
@@ -227,6 +229,15 @@ static void note_touched(struct oracle *o, const struct vmt_call *call)
 		o->cr_ignore[call->u.monitor.monitor->what] = call->u.monitor.monitor->ignore;
 }
 
+static int to_xen(struct oracle *o, struct vmt_call *call)
+{
+	vmt_call_apply(o->inner, call);
+	if (call->result == -VMT_E_GONE || (call->op == VMT_CALL_WAIT && call->result == 0 &&
+					    call->u.wait.wait->outcome == VMT_WAIT_GONE))
+		o->gone = true;
+	return call->result;
+}
+
 static int fail(struct oracle *o, const struct vmt_call *call)
 {
 	if (call->result < 0)
@@ -243,7 +254,7 @@ static int both(struct oracle *o, struct vmt_call *call)
 
 	redirect(&mine, &out);
 	vmt_call_apply(&o->domain, &mine);
-	vmt_call_apply(o->inner, call);
+	to_xen(o, call);
 	note_touched(o, call);
 	oracle_check(o, ORACLE_CALL, mine.result == call->result,
 		     "%s: Xen's driver says %s (%s), the model %s (%s)",
@@ -273,7 +284,7 @@ static int wait_events(struct oracle *o, struct vmt_call *call)
 
 	if (n > 0)
 		call->u.wait.timeout_ms = 0;
-	if (vmt_call_apply(o->inner, call) < 0 || n == 0)
+	if (to_xen(o, call) < 0 || n == 0)
 		return fail(o, call);
 	if (call->u.wait.wait->outcome == VMT_WAIT_TIMEOUT)
 		call->u.wait.wait->outcome = VMT_WAIT_EVENTS;
@@ -311,7 +322,7 @@ static int answer(struct oracle *o, struct vmt_call *call)
 	}
 	if (e)
 		mine = vmt_model_answer(o->model, &e->model, rsp, &err);
-	vmt_call_apply(o->inner, call);
+	to_xen(o, call);
 	oracle_check(o, ORACLE_CALL, mine == call->result,
 		     "%s to %s: Xen's driver says %s (%s), the model %s (%s)",
 		     vmt_action_name(rsp->action), vmt_reason_name(ev->reason),
@@ -362,7 +373,7 @@ static int settle(struct oracle *o, struct vmt_call *call)
 	struct vmt_error err = {0};
 	int mine;
 
-	vmt_call_apply(o->inner, call);
+	to_xen(o, call);
 	if (call->result == 0) {
 		vmt_driver_pause(o->inner);
 		take_all(o);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Trials of what is done to the domain besides answering: registers, injection, memory, pages, pauses;
- * asynchronous events, two vCPUs; what is refused at attaching, and what a session leaves behind.
+ * two vCPUs; what is refused at attaching, and what a session leaves behind.
  */
 #include <string.h>
 #include <unistd.h>
@@ -218,40 +218,6 @@ static void waits(struct trial *t)
 	expect(t, wait.outcome == VMT_WAIT_TIMEOUT, "the stop to be told once");
 }
 
-/* ---- asynchronous events ---- */
-
-static int begin_async(struct trial *t, struct vmt_session *s)
-{
-	const struct vmt_monitor cr3 = {
-		.kind = VMT_MONITOR_CR, .what = VMT_CR3, .flags = VMT_MONITOR_ASYNC};
-	const struct vmt_monitor cpuid = {.kind = VMT_MONITOR_CPUID, .flags = VMT_MONITOR_ASYNC};
-
-	refused(t, vmt_monitor_enable(s, &cpuid), VMT_E_NOT_SUPPORTED, vmt_error_of(s), "CPUID");
-	return vmt_monitor_enable(s, &cr3);
-}
-
-static struct vmt_response event_async(struct trial *t, struct vmt_ctx *ctx)
-{
-	const struct vmt_event *ev = vmt_event_of(ctx);
-	struct vmt_response rsp = vmt_respond(VMT_SINGLESTEP);
-
-	if (!is(ctx, VMT_EVENT_WRITE_CR) || (ev->flags & VMT_EVENT_SYNC))
-		return trial_failed(t, ctx, "an event that only tells");
-	refused(t, vmt_driver_answer(t->driver, ev, &rsp), VMT_E_NOT_SUPPORTED, &t->driver->err,
-		"a step after it");
-	if (t->events == 1) {
-		/* the ring has room for more: the guest does not wait */
-		uint64_t before = t->guest->count[DEMO_CR3];
-
-		for (int turn = 0; turn < 50 && t->guest->count[DEMO_CR3] < before + 2; turn++)
-			trial_sleep(2);
-		expect(t, t->guest->count[DEMO_CR3] >= before + 2, "the guest to go on unanswered");
-	}
-	if (t->events == 20)
-		trial_done(t);
-	return vmt_respond(VMT_CONTINUE);
-}
-
 /* ---- two vCPUs ---- */
 
 static int begin_vcpus(struct trial *t, struct vmt_session *s)
@@ -381,7 +347,6 @@ const struct script scripts_control[] = {
 	{.name = "pages", .scene = DEMO_READ, .begin = begin_pages, .without_events = true},
 	{.name = "pauses", .scene = DEMO_READ, .after = pauses, .no_session = true},
 	{.name = "waiting", .scene = DEMO_READ, .after = waits, .no_session = true},
-	{.name = "async", .scene = DEMO_CR3, .begin = begin_async, .event = event_async},
 	{.name = "vcpus-two",
 	 .scene = DEMO_CR3,
 	 .begin = begin_vcpus,

@@ -38,6 +38,9 @@ struct script {
 	bool checks_fail;    /* the guest's self-checks are meant to notice what was done */
 	bool without_events; /* begin does it all; the session ends at the first poll */
 	bool no_session;     /* @after is the trial, with the driver open and no session */
+	bool alone;          /* @after is the trial, without driver and session */
+	bool special;        /* only when it is named: it needs a guest of its own */
+	bool goes;           /* the domain does not live on */
 };
 
 struct trial {
@@ -58,7 +61,8 @@ struct trial {
 	char text[1024];
 };
 
-extern const struct script scripts_events[], scripts_answers[], scripts_views[], scripts_control[];
+extern const struct script scripts_events[], scripts_answers[], scripts_async[], scripts_views[],
+	scripts_control[], scripts_errors[];
 
 /** Fails the trial unless @holds; the text tells what was wanted. Returns @holds. */
 bool expect(struct trial *t, bool holds, const char *format, ...)
