@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <vmitape/emulated.h>
 #include <vmitape/record.h>
 #include <vmitape/test.h>
 #include <vmitape/xen.h>
@@ -42,6 +43,28 @@ static int open_xen(const struct vmirec_values *v, const struct vmirec_keeper *k
 	return vmt_xen_open(&config, d, err);
 }
 
+static void show_console(void *arg, const char *text, size_t len)
+{
+	(void)arg;
+	(void)fwrite(text, 1, len, stderr);
+}
+
+static int open_emulated(const struct vmirec_values *v, const struct vmirec_keeper *k,
+			 struct vmt_driver **d, struct vmt_error *err)
+{
+	const struct vmt_emulated_config config = {
+		.guest = v->guest,
+		.command_line = v->command_line,
+		.vcpus = (uint16_t)(v->vcpus < UINT16_MAX ? v->vcpus : UINT16_MAX),
+		.memory = v->memory,
+		.seed = v->seed,
+		.console = v->quiet ? NULL : show_console,
+	};
+
+	(void)k;
+	return vmt_emulated_open(&config, d, err);
+}
+
 /** By enum vmirec_backend: what names the domain, and what must not be given. */
 static const struct opener {
 	int (*open)(const struct vmirec_values *v, const struct vmirec_keeper *k,
@@ -54,8 +77,12 @@ static const struct opener {
 			     "--domain belongs to --backend xen; a scenario is its own domain"},
 	[VMIREC_XEN] = {open_xen, MEMBER(domain), MEMBER(guest),
 			"--domain is missing: a name or number as `xl list` shows them",
-			"--guest belongs to --backend scripted; Xen runs the guest already, "
+			"--guest belongs to the other backends; Xen runs the guest already, "
 			"--domain names it"},
+	[VMIREC_EMULATED] = {open_emulated, MEMBER(guest), MEMBER(domain),
+			     "--guest is missing: the kernel that the guest boots",
+			     "--domain belongs to --backend xen; the emulated guest is a domain of "
+			     "its own"},
 };
 
 static const char *text_at(const struct vmirec_values *v, size_t offset)
@@ -71,6 +98,10 @@ static int check_backend(const struct vmirec_values *v, struct vmt_error *err)
 		return vmt_error_set(err, VMT_E_INVALID, "command line", "%s", o->unwanted);
 	if (!text_at(v, o->needed))
 		return vmt_error_set(err, VMT_E_INVALID, "command line", "%s", o->missing);
+	if (v->backend != VMIREC_EMULATED && (v->command_line || v->seed || v->vcpus || v->memory))
+		return vmt_error_set(err, VMT_E_INVALID, "command line",
+				     "--command-line, --seed, --vcpus and --memory belong to "
+				     "--backend emulated");
 	return 0;
 }
 

@@ -6,7 +6,7 @@
 
 #include "vmirec.h"
 
-static const char *const backends[] = {"scripted", "xen", NULL};
+static const char *const backends[] = {"scripted", "xen", "emulated", NULL};
 static const char *const captures[] = {"reads", "pages", NULL};
 
 #define MEMBER(name) offsetof(struct vmirec_values, name)
@@ -14,7 +14,17 @@ static const struct vmt_tool_option options[] = {
 	{"backend", 'b', VMT_TOOL_CHOICE, false, "BACKEND", "what the guest runs on",
 	 MEMBER(backend), backends},
 	{"guest", 'g', VMT_TOOL_TEXT, false, "FILE",
-	 "scripted: a scenario file, which tells what the guest does", MEMBER(guest), NULL},
+	 "scripted: a scenario file, which tells what the guest does; emulated: a kernel, an ELF "
+	 "file with a PVH note",
+	 MEMBER(guest), NULL},
+	{"command-line", 0, VMT_TOOL_TEXT, false, "TEXT", "emulated: the kernel's command line",
+	 MEMBER(command_line), NULL},
+	{"seed", 0, VMT_TOOL_NUMBER, false, "N",
+	 "emulated: how vCPUs take turns; equal seeds give equal recordings", MEMBER(seed), NULL},
+	{"vcpus", 0, VMT_TOOL_NUMBER, false, "N", "emulated: how many vCPUs there are",
+	 MEMBER(vcpus), NULL},
+	{"memory", 0, VMT_TOOL_NUMBER, true, "BYTES", "emulated: the guest's memory; default: 64M",
+	 MEMBER(memory), NULL},
 	{"domain", 'd', VMT_TOOL_TEXT, false, "DOMAIN", "xen: the domain's name or number",
 	 MEMBER(domain), NULL},
 	{"handler", 'H', VMT_TOOL_TEXT, false, "HANDLER",

@@ -13,12 +13,13 @@
 
 #define VMIREC "vmirec"
 
-enum vmirec_backend { VMIREC_SCRIPTED, VMIREC_XEN };
+enum vmirec_backend { VMIREC_SCRIPTED, VMIREC_XEN, VMIREC_EMULATED };
 
 /** The command line of a recording. */
 struct vmirec_values {
 	unsigned backend, capture;
-	const char *guest, *domain, *handler, *output;
+	const char *guest, *domain, *command_line, *handler, *output;
+	uint64_t seed, vcpus, memory; /**< of an emulated guest; 0: the default */
 	struct vmt_tool_list options;
 	uint64_t max_events, max_seconds, max_bytes, timeout_ms;
 	bool replace, list_handlers, quiet;

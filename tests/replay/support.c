@@ -36,8 +36,12 @@ static struct vmt_driver *make(const struct world *world)
 	struct vmt_driver *d;
 	struct vmt_error err = {0};
 
-	vmt_assert_ok(vmt_scripted_create(&world->config, &d, &err), &err);
-	vmt_assert_ok(vmt_scripted_play(d, world->steps, world->nsteps, &err), &err);
+	if (world->make) {
+		d = world->make();
+	} else {
+		vmt_assert_ok(vmt_scripted_create(&world->config, &d, &err), &err);
+		vmt_assert_ok(vmt_scripted_play(d, world->steps, world->nsteps, &err), &err);
+	}
 	if (world->prepare)
 		world->prepare(&d);
 	return d;

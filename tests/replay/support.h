@@ -24,6 +24,8 @@
 
 /** A domain with its guest, made anew for each run. */
 struct world {
+	/** Makes the domain; NULL: a scripted one of what follows. */
+	struct vmt_driver *(*make)(void);
 	struct vmt_scripted_config config;
 	const struct vmt_step *steps;
 	size_t nsteps;
