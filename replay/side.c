@@ -108,8 +108,8 @@ int vmt_side_init(struct vmt_side *side, struct vmt_facts *facts, struct vmt_err
 	if (info->capabilities & VMT_CAP_IGNORE_WALKS)
 		config.flags |= VMT_MODEL_PAGING_WRITE;
 	side->next_interrupt = calloc(info->vcpus, sizeof(bool));
-	side->step_rip = calloc(info->vcpus, sizeof(uint64_t));
-	if (!side->next_interrupt || !side->step_rip)
+	side->stepped = calloc(info->vcpus, sizeof(struct vmt_trap));
+	if (!side->next_interrupt || !side->stepped)
 		return vmt_error_set(err, VMT_E_NO_MEMORY, "replay", "no memory for the model");
 	return vmt_model_create(&config, &side->model, err);
 }
@@ -119,7 +119,7 @@ void vmt_side_finish(struct vmt_side *side)
 	vmt_model_destroy(side->model);
 	vmt_gfn_map_finish(&side->pages);
 	free(side->next_interrupt);
-	free(side->step_rip);
+	free(side->stepped);
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -148,6 +148,33 @@ static void enter(struct vmt_side *side, uint16_t vcpu)
 	vmt_model_enter(side->model, vcpu, &entry, NULL);
 }
 
+static struct vmt_trap trap_of(const struct vmt_event *ev, uint64_t rip)
+{
+	return (struct vmt_trap){
+		.rip = rip,
+		.gfn = ev->reason == VMT_EVENT_MEMORY_ACCESS ? vmt_gfn_of(ev->u.memory.gpa).n : 0,
+		.reason = ev->reason,
+	};
+}
+
+/**
+ * Was the instruction that is stepped over executed before @ev came? What a fast step went over does
+ * not stop the step itself. So where the same stops the vCPU at the same place, it has come there
+ * once more; where something else does, it is the instruction that was to be stepped over.
+ */
+static bool has_retired(const struct vmt_side *side, const struct vmt_event *ev, bool own_view,
+			vmt_view back)
+{
+	const struct vmt_trap *over = &side->stepped[ev->vcpu];
+	struct vmt_trap now = trap_of(ev, ev->regs.gprs.rip);
+
+	if (now.rip != over->rip)
+		return true;
+	if (own_view && (ev->flags & VMT_EVENT_HAS_VIEW))
+		return ev->view == back;
+	return now.reason == over->reason && now.gfn == over->gfn;
+}
+
 void vmt_side_ran(struct vmt_side *side, const struct vmt_event *ev, bool own_view)
 {
 	vmt_view back;
@@ -158,8 +185,7 @@ void vmt_side_ran(struct vmt_side *side, const struct vmt_event *ev, bool own_vi
 		enter(side, ev->vcpu);
 	if (!in_fast_step(side, ev->vcpu, &back))
 		return;
-	if (ev->reason == VMT_EVENT_SINGLESTEP || ev->regs.gprs.rip != side->step_rip[ev->vcpu] ||
-	    (own_view && (ev->flags & VMT_EVENT_HAS_VIEW) && ev->view == back))
+	if (ev->reason == VMT_EVENT_SINGLESTEP || has_retired(side, ev, own_view, back))
 		vmt_model_retired(side->model, ev->vcpu, VMT_GFN_ANY, NULL);
 }
 
@@ -253,8 +279,10 @@ int vmt_side_answer(struct vmt_side *side, uint64_t ticket, const struct vmt_res
 	if (rsp->action == VMT_REINJECT)
 		side->any_injected = true;
 	if (rsp->action == VMT_FAST_SINGLESTEP)
-		side->step_rip[taken->event.vcpu] =
-			(rsp->flags & VMT_RSP_REGS) ? rsp->regs->rip : taken->event.regs.gprs.rip;
+		side->stepped[taken->event.vcpu] =
+			trap_of(&taken->event, (rsp->flags & VMT_RSP_REGS)
+						       ? rsp->regs->rip
+						       : taken->event.regs.gprs.rip);
 	return 0;
 }
 

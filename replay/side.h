@@ -19,14 +19,20 @@ struct vmt_taken {
 	bool answered;
 };
 
+/** What stopped a vCPU, and where. */
+struct vmt_trap {
+	uint64_t rip, gfn; /**< gfn: of a memory access, else 0 */
+	uint16_t reason;
+};
+
 struct vmt_side {
 	struct vmt_model *model;
 	struct vmt_facts *facts;
 	struct vmt_gfn_map pages; /**< that were allocated; no value */
 	uint32_t vcpus;
-	bool *next_interrupt; /**< by vCPU: the next interrupt was asked for */
-	uint64_t *step_rip;   /**< by vCPU: where its last fast step began */
-	bool any_injected;    /**< an injection may be pending */
+	bool *next_interrupt;     /**< by vCPU: the next interrupt was asked for */
+	struct vmt_trap *stepped; /**< by vCPU: the trap that its last fast step went over */
+	bool any_injected;        /**< an injection may be pending */
 	uint32_t ntaken;
 	struct vmt_taken taken[VMT_HELD_MAX];
 };
@@ -36,7 +42,7 @@ void vmt_side_finish(struct vmt_side *side);
 
 /**
  * The vCPU of @ev has run until there: what was deferred took place, and a fast step is over unless
- * it was this instruction that trapped. @own_view: the event's view is this side's.
+ * it was this instruction that trapped in another way. @own_view: the event's view is this side's.
  */
 void vmt_side_ran(struct vmt_side *side, const struct vmt_event *ev, bool own_view);
 

@@ -129,6 +129,28 @@ static void another_breakpoint_method_with_the_same_effect_is_the_same(void **st
 	assert_int_equal(report.blind, 0);
 }
 
+/** It comes to the breakpoint again at once: the fast step between the two leaves no trace of its own. */
+static void a_breakpoint_hit_twice_in_a_row_is_delivered_twice(void **state)
+{
+	static const struct vmt_step twice[] = {
+		VMT_INSN_NOP(0, 0x1010),
+		VMT_INSN_NOP(0, 0x1010),
+		VMT_INSN_NOP(0, 0x1010),
+	};
+	struct world again = {.steps = twice, .nsteps = 3};
+	struct variant now = {.at = {0x1010}, .method = SHADOW, .also_read = 0x1100};
+	struct vmt_replay_report report;
+
+	variant = (struct variant){.at = {0x1010}};
+	record(*state, &again, &test_handler);
+	variant = now;
+	replay(*state, NULL, &test_handler, NULL, &report);
+	assert_verdict(&report, VMT_VERDICT_SAME);
+	assert_int_equal(report.delivered, 3);
+	assert_int_equal(report.suppressed, 3);
+	assert_int_equal(report.emissions, 3);
+}
+
 static void the_other_method_is_the_same_the_other_way_round(void **state)
 {
 	struct variant old = before;
@@ -424,6 +446,7 @@ int main(void)
 		TEST(reading_in_another_order_is_the_same),
 		TEST(reading_past_the_cache_gives_the_same_digest),
 		TEST(another_breakpoint_method_with_the_same_effect_is_the_same),
+		TEST(a_breakpoint_hit_twice_in_a_row_is_delivered_twice),
 		TEST(the_other_method_is_the_same_the_other_way_round),
 		TEST(another_response_differs_where_it_is_given),
 		TEST(another_emission_differs_and_the_run_goes_on),
