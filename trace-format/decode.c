@@ -300,8 +300,11 @@ static const struct vmt_trace_field *decode_numbers(struct decoder *d,
 
 static int decode_struct(struct decoder *d, const struct vmt_trace_struct *table, void *base)
 {
-	const struct vmt_trace_field *const end = table->fields + table->nfields;
+	const struct vmt_trace_field *end;
 
+	if (table->nfields == 0)
+		return 0;
+	end = table->fields + table->nfields;
 	for (const struct vmt_trace_field *field = table->fields; field < end; field++) {
 		int r;
 

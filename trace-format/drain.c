@@ -61,8 +61,8 @@ static const char *check_record(const struct vmt_trace_sink *d, const struct vmt
 		return "a kind of record that cannot come now";
 	if (m->length > VMT_TRACE_RECORD_MAX || m->behaviour > m->length)
 		return "a record longer than the format takes";
-	if (m->phase > 5 || m->callback < d->callback || m->has_page > 1 ||
-	    (m->has_page != 0 && !row->pages))
+	if (m->phase > 5 || m->callback < d->callback || m->callback > VMT_SINK_CALLBACK_MAX ||
+	    m->has_page > 1 || (m->has_page != 0 && !row->pages))
 		return "a record that fits nowhere";
 	return NULL;
 }

@@ -265,8 +265,11 @@ static const struct vmt_trace_field *encode_numbers(const struct encoder *e,
 static int encode_fields(const struct encoder *e, const struct vmt_trace_field *fields, size_t n,
 			 const void *base)
 {
-	const struct vmt_trace_field *const end = fields + n;
+	const struct vmt_trace_field *end;
 
+	if (n == 0)
+		return 0;
+	end = fields + n;
 	for (const struct vmt_trace_field *field = fields; field < end; field++) {
 		int r;
 
@@ -303,7 +306,7 @@ int vmt_trace_encode(const struct vmt_trace_kind_row *row, const void *body, boo
 	r = encode_fields(&e, table->fields, early, body);
 	if (r == 0 && behaviour != NULL && row->digest == VMT_DIGEST_BEHAVIOUR)
 		*behaviour = out->len - e.start;
-	if (r == 0)
+	if (r == 0 && early < table->nfields)
 		r = encode_fields(&e, table->fields + early, table->nfields - early, body);
 	return r == 0 && out->len - e.start > VMT_TRACE_RECORD_MAX ? too_long(&e) : r;
 }

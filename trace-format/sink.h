@@ -28,7 +28,8 @@ struct vmt_sink_message {
 /** CLOSE: kind is the reason of the end, the payload its text. */
 enum vmt_sink_message_type { VMT_SINK_RECORD = 0, VMT_SINK_FLUSH = 1, VMT_SINK_CLOSE = 2 };
 
-#define VMT_SINK_TEXT_MAX 1023u
+#define VMT_SINK_TEXT_MAX     1023u
+#define VMT_SINK_CALLBACK_MAX (UINT64_MAX / 2)
 
 /** @hash: see page-store.h. @output is taken over, also on failure. */
 struct vmt_sink *vmt_sink_create(const struct vmt_trace_writer_options *options,

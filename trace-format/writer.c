@@ -218,6 +218,9 @@ static int check(const struct vmt_trace_writer *w, const struct vmt_trace_record
 	if ((record->kind == VMT_TRACE_META) == w->began)
 		return vmt_error_set(err, VMT_E_INVALID, row->name,
 				     "the first record is META, and no other");
+	if (record->callback > VMT_SINK_CALLBACK_MAX)
+		return vmt_error_set(err, VMT_E_INVALID, row->name, "there is no callback %llu",
+				     (unsigned long long)record->callback);
 	if (record->callback < w->callback)
 		return vmt_error_set(err, VMT_E_INVALID, row->name,
 				     "callback %llu came after %llu; their numbers never fall",

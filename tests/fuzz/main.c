@@ -2,19 +2,21 @@
 /*
  * Feeds a fuzz target without libFuzzer, so that any compiler and CI will do:
  *
- *     fuzz-NAME [-n RUNS] [-s SEED] [-m MAX-BYTES] [FILE...]
+ *     fuzz-NAME [-n RUNS] [-s SEED] [-m MAX-BYTES] [FILE|FOLDER...]
  *
- * First each FILE as it is, then RUNS inputs made from the seed: random bytes, or with files given
+ * First each FILE, and each file of a FOLDER, as it is, then RUNS inputs made from the seed: random bytes, or with files given
  * changed copies of them. The same arguments give the same inputs. An input that ends the program
  * is shown in hexadecimal; as a file, and with -n 0, it is tried alone.
  *
- * For libFuzzer itself build the target without this file, with clang -fsanitize=fuzzer,address.
+ * With libFuzzer, which searches by coverage: ./dev campaign fuzz.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fuzz.h"
@@ -172,6 +174,50 @@ struct options {
 	size_t nfiles;
 };
 
+static bool add_file(struct options *o, const char *path)
+{
+	struct input *grown = realloc(o->files, (o->nfiles + 1) * sizeof(*grown));
+
+	if (!grown)
+		return false;
+	o->files = grown;
+	if (!read_file(path, &o->files[o->nfiles]))
+		return false;
+	if (o->files[o->nfiles].len > o->max)
+		o->max = o->files[o->nfiles].len;
+	o->nfiles++;
+	return true;
+}
+
+/** The files of a folder in the order of their names: the same inputs on each machine. */
+static bool add_folder(struct options *o, const char *path)
+{
+	struct dirent **entries;
+	const int n = scandir(path, &entries, NULL, alphasort);
+	bool good = n >= 0;
+
+	for (int i = 0; i < n; i++) {
+		char file[4096];
+
+		(void)snprintf(file, sizeof(file), "%s/%s", path, entries[i]->d_name);
+		if (entries[i]->d_name[0] != '.')
+			good = good && add_file(o, file);
+		free(entries[i]);
+	}
+	if (n >= 0)
+		free(entries);
+	return good;
+}
+
+static bool add_path(struct options *o, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return add_folder(o, path);
+	return add_file(o, path);
+}
+
 static bool parse_number(const char *text, unsigned long *value)
 {
 	char *end;
@@ -194,17 +240,11 @@ static bool parse(int argc, char **argv, struct options *o)
 		if (!value || !parse_number(optarg, value))
 			return false;
 	}
-	o->files = calloc((size_t)(argc - optind) + 1, sizeof(*o->files));
-	if (!o->files)
-		return false;
-	for (int i = optind; i < argc; i++) {
-		if (!read_file(argv[i], &o->files[o->nfiles++])) {
+	for (int i = optind; i < argc; i++)
+		if (!add_path(o, argv[i])) {
 			fprintf(stderr, "%s: cannot be read\n", argv[i]);
 			return false;
 		}
-		if (o->files[o->nfiles - 1].len > o->max)
-			o->max = o->files[o->nfiles - 1].len;
-	}
 	return true;
 }
 
