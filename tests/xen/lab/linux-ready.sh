@@ -8,7 +8,7 @@
 job_reset
 JOB_GUEST=linux
 JOB_VCPUS=$LINUX_VCPUS
-JOB_CMDLINE="wait=2 rounds=0"
+JOB_CMDLINE="wait=2 rounds=0 symbols=begin_new_exec,do_exit,do_sys_openat2"
 JOB_PREPARE=1
 mkdir machine
 job_pack "$PWD/machine"
