@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "refusals.h"
 #include "state.h"
 
 #define DOUBLE_FAULT 8u
@@ -25,46 +26,6 @@
 static bool is_exception(const struct vmt_interrupt *in)
 {
 	return in->type == VMT_INT_HW_EXCEPTION && in->vector < 32;
-}
-
-static int check_error_code(const struct vmt_interrupt *in, struct vmt_error *err)
-{
-	uint32_t bit = is_exception(in) ? UINT32_C(1) << in->vector : 0;
-	bool has = in->error_code != VMT_NO_ERROR_CODE;
-
-	if ((bit & EITHER_WAY) || has == !!(bit & WITH_CODE))
-		return 0;
-	return vmt_error_set(err, VMT_E_INVALID, NULL,
-			     has ? "vector %u of type %u has no error code; use VMT_NO_ERROR_CODE"
-				 : "vector %u of type %u pushes an error code; give one",
-			     in->vector, in->type);
-}
-
-int vmt_injection_check(const struct vmt_model *m, const struct vmt_interrupt *in,
-			struct vmt_error *err)
-{
-	int r = vmt_capability_need(m, VMT_CAP_INJECT, err);
-
-	if (r < 0)
-		return r;
-	if (in->type == 1 || in->type > VMT_INT_SW_EXCEPTION ||
-	    (in->type == VMT_INT_HW_EXCEPTION && in->vector > 31))
-		return vmt_error_set(err, VMT_E_INVALID, NULL,
-				     "a CPU knows no vector %u of type %u; see enum "
-				     "vmt_interrupt_type",
-				     in->vector, in->type);
-	if (in->type == VMT_INT_EXTERNAL && m->vendor == VMT_CPU_SVM)
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "on AMD CPUs Xen injects an external interrupt as an "
-				     "exception, which crashes the domain; it works with Xen on "
-				     "Intel CPUs (VMX)");
-	if (in->type >= VMT_INT_SW_INTERRUPT && (in->insn_length == 0 || in->insn_length > 15))
-		return vmt_error_set(
-			err, VMT_E_INVALID, NULL,
-			"a software interrupt goes with its instruction's length, 1 to "
-			"15 (int3: 1), not %u",
-			in->insn_length);
-	return check_error_code(in, err);
 }
 
 /*
@@ -107,7 +68,9 @@ int vmt_model_inject(struct vmt_model *m, uint16_t vcpu, const struct vmt_interr
 	if (!v)
 		return -VMT_E_NOT_FOUND;
 	if (r == 0)
-		r = vmt_injection_check(m, interrupt, err);
+		r = vmt_capability_need(m, VMT_CAP_INJECT, err);
+	if (r == 0)
+		r = vmt_refuse_injection(m->vendor, interrupt, err);
 	if (r < 0)
 		return r;
 	if (v->injecting || reinjection_stored(m, vcpu))

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Responses: which Xen can carry out, and in which order it does.
- *
- * Xen drops or half does what it cannot, and says nothing. So what answer() takes, commit() does
- * wholly; the rest is refused with the reason.
+ * Responses: in which order Xen carries them out. What answer() takes, commit() does wholly; the rest
+ * is refused with the reason (refusals.c).
  *
  * Sources: xen/common/vm_event.c (vm_event_resume), xen/arch/x86/vm_event.c
  * (vm_event_emulate_check, vm_event_register_write_resume), mm/mem_access.c
@@ -12,10 +10,11 @@
  */
 #include <string.h>
 
+#include "refusals.h"
 #include "state.h"
 
 /* -------------------------------------------------------------------------------------------- */
-/* What is refused                                                                              */
+/* What is taken                                                                                */
 /* -------------------------------------------------------------------------------------------- */
 
 /* Is the access of this memory event still forbidden, in the view that the vCPU is in now? */
@@ -31,126 +30,30 @@ static bool still_violates(const struct vmt_model *m, const struct vmt_slot *slo
 	return a->access & ~(unsigned)have.rights;
 }
 
-static const char *action_words(uint16_t action)
+static int need(void *ctx, uint32_t capability, struct vmt_error *err)
 {
-	return vmt_action_name(action);
+	return vmt_capability_need(ctx, capability, err);
 }
 
-static int check_emulate_memory(const struct vmt_model *m, const struct vmt_slot *slot,
-				uint16_t action, struct vmt_error *err)
-{
-	if (action == VMT_EMULATE_INSN)
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "Xen takes instruction bytes in the answer to an int3 only");
-	if (action == VMT_EMULATE || still_violates(m, slot))
-		return 0;
-	return vmt_error_set(
-		err, VMT_E_NOT_SUPPORTED, NULL,
-		"the access is no longer forbidden, so Xen would execute the "
-		"instruction itself instead of %s (p2m_mem_access_emulate_check); lift "
-		"the rights after the response, or answer VMT_CONTINUE",
-		action_words(action));
-}
-
-static int check_emulate(const struct vmt_model *m, const struct vmt_slot *slot,
-			 const struct vmt_response *rsp, struct vmt_error *err)
+static int check(struct vmt_model *m, const struct vmt_slot *slot, const struct vmt_response *rsp,
+		 struct vmt_error *err)
 {
 	const struct vmt_event *ev = &slot->event;
+	const struct vmt_vcpu_state *v = &m->vcpus[ev->vcpu];
+	const struct vmt_situation s = {
+		.vendor = m->vendor,
+		.deferring = m->monitors.deferring,
+		.deferred = slot->deferred,
+		.watches_step = m->monitors.on[VMT_MONITOR_SINGLESTEP],
+		.stepped = v->wants_step,
+		.injecting = v->injecting,
+		.view_exists = rsp->view < m->nviews && m->views[rsp->view].exists,
+		.forbidden = ev->reason == VMT_EVENT_MEMORY_ACCESS && still_violates(m, slot),
+		.need = need,
+		.ctx = m,
+	};
 
-	if (rsp->action < VMT_EMULATE || rsp->action > VMT_EMULATE_INSN)
-		return 0;
-	if ((rsp->flags & VMT_RSP_REGS) &&
-	    (rsp->action == VMT_EMULATE_READ || rsp->action == VMT_EMULATE_INSN))
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "Xen's response has one field for registers and for emulation "
-				     "data; send one of the two");
-	if (ev->reason == VMT_EVENT_MEMORY_ACCESS)
-		return check_emulate_memory(m, slot, rsp->action, err);
-	if (vmt_event_is_breakpoint(ev) && rsp->action == VMT_EMULATE_INSN)
-		return 0;
-	if (ev->reason == VMT_EVENT_DESCRIPTOR && rsp->action != VMT_EMULATE_INSN)
-		return 0;
-	return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-			     "Xen ignores %s in the answer to %s (vm_event_emulate_check): it "
-			     "emulates after a memory access, after a descriptor access, and after "
-			     "an int3 with VMT_EMULATE_INSN",
-			     action_words(rsp->action), vmt_reason_name(ev->reason));
-}
-
-static int check_deny(const struct vmt_model *m, const struct vmt_slot *slot, struct vmt_error *err)
-{
-	const struct vmt_event *ev = &slot->event;
-
-	if (slot->deferred)
-		return 0;
-	if (ev->reason != VMT_EVENT_WRITE_CR && ev->reason != VMT_EVENT_WRITE_MSR)
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "only writes of CR0, CR3, CR4 and MSRs can be denied, not %s",
-				     vmt_reason_name(ev->reason));
-	if (!m->monitors.deferring)
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "the write has taken place already: Xen waits for the answer "
-				     "only after deny was asked for; call vmt_deny_enable() in "
-				     "create");
-	return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-			     "Xen never defers this write (XCR0, or CR0 by CLTS), so it cannot be "
-			     "denied");
-}
-
-static int check_reinject(const struct vmt_model *m, const struct vmt_slot *slot,
-			  struct vmt_error *err)
-{
-	const struct vmt_event *ev = &slot->event;
-
-	if (ev->reason != VMT_EVENT_INTERRUPT)
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "only an int3 or a debug exception can be reinjected, not %s",
-				     vmt_reason_name(ev->reason));
-	if (m->vcpus[ev->vcpu].injecting)
-		return vmt_error_set(err, VMT_E_BUSY, NULL,
-				     "another injection waits for vCPU %u already, and Xen keeps "
-				     "one",
-				     ev->vcpu);
-	return vmt_injection_check(m, &ev->u.interrupt.interrupt, err);
-}
-
-/* Xen looks at the flags of a response only while the vCPU is paused for an event. */
-static int check_async(const struct vmt_slot *slot, const struct vmt_response *rsp,
-		       struct vmt_error *err)
-{
-	if ((slot->event.flags & VMT_EVENT_SYNC) ||
-	    (rsp->action == VMT_CONTINUE && rsp->flags == 0))
-		return 0;
-	return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-			     "the event only told: its vCPU has gone on, and Xen ignores what the "
-			     "answer asks for (vm_event_resume); answer VMT_CONTINUE, or watch "
-			     "without VMT_MONITOR_ASYNC");
-}
-
-static int check(const struct vmt_model *m, const struct vmt_slot *slot,
-		 const struct vmt_response *rsp, struct vmt_error *err)
-{
-	int r = vmt_response_check(&slot->event, rsp, err);
-
-	if (r == 0 && rsp->action == VMT_FAIL)
-		r = vmt_error_set(err, VMT_E_INVALID, NULL,
-				  "VMT_FAIL is for the session, which answers in its place");
-	if (r == 0)
-		r = check_async(slot, rsp, err);
-	if (r == 0 && (rsp->flags & VMT_RSP_VIEW))
-		r = m->altp2m ? vmt_view_need(m, rsp->view, err)
-			      : vmt_capability_need(m, VMT_CAP_VIEWS, err);
-	if (r == 0 && (rsp->flags & VMT_RSP_NEXT_INTERRUPT))
-		r = vmt_capability_need(m, VMT_CAP_NEXT_INTERRUPT, err);
-	if (r == 0)
-		r = vmt_step_check(m, slot, rsp, err);
-	if (r == 0)
-		r = check_emulate(m, slot, rsp, err);
-	if (r == 0 && rsp->action == VMT_DENY)
-		r = check_deny(m, slot, err);
-	if (r == 0 && rsp->action == VMT_REINJECT)
-		r = check_reinject(m, slot, err);
-	return r;
+	return vmt_refuse_response(&s, ev, rsp, err);
 }
 
 int vmt_model_answer(struct vmt_model *m, const struct vmt_event *ev,

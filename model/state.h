@@ -243,10 +243,7 @@ void vmt_monitors_end(struct vmt_model *m);
 
 /* stepping.c */
 
-/** Check a response's stepping: 0 or negative. */
-int vmt_step_check(const struct vmt_model *m, const struct vmt_slot *slot,
-		   const struct vmt_response *rsp, struct vmt_error *err);
-/** Carry it out (vm_event_toggle_singlestep). */
+/** Carry a response's stepping out (vm_event_toggle_singlestep). */
 void vmt_step_apply(struct vmt_model *m, const struct vmt_slot *slot);
 /** Stepping and fast steps off (XEN_DOMCTL_DEBUG_OP_SINGLE_STEP_OFF). */
 void vmt_step_off(struct vmt_model *m, uint16_t vcpu);
@@ -264,9 +261,6 @@ void vmt_regs_masked(struct vmt_regs *to, const struct vmt_regs *from, uint64_t 
 
 /* injection.c */
 
-/** Refuse an injection that a CPU would not take: 0 or negative. */
-int vmt_injection_check(const struct vmt_model *m, const struct vmt_interrupt *in,
-			struct vmt_error *err);
 /** What the next-interrupt event tells of @in. */
 void vmt_interrupt_told(const struct vmt_interrupt *in, struct vmt_interrupt *told);
 /** The vCPU gets @in at its next entry (hvm_inject_event). */

@@ -24,50 +24,6 @@ static bool xen_monitors_steps(const struct vmt_model *m)
 	return m->monitors.on[VMT_MONITOR_SINGLESTEP] || m->monitors.internal_step;
 }
 
-static int check_single(const struct vmt_model *m, struct vmt_error *err)
-{
-	int r = vmt_capability_need(m, VMT_CAP_MONITOR_SINGLESTEP, err);
-
-	if (r < 0 || m->monitors.on[VMT_MONITOR_SINGLESTEP])
-		return r;
-	return vmt_error_set(
-		err, VMT_E_NOT_SUPPORTED, NULL,
-		"VMT_SINGLESTEP while single steps are not watched: the vCPU would step "
-		"for ever and no event would come; switch VMT_MONITOR_SINGLESTEP on");
-}
-
-static int check_fast(const struct vmt_model *m, const struct vmt_slot *slot, struct vmt_error *err)
-{
-	const struct vmt_vcpu_state *v = &m->vcpus[slot->event.vcpu];
-	int r = vmt_capability_need(m, VMT_CAP_FAST_SINGLESTEP, err);
-
-	if (r < 0)
-		return r;
-	if (!(slot->event.flags & VMT_EVENT_HAS_VIEW))
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "the event names no view to go back to after the fast step");
-	if (slot->event.reason != VMT_EVENT_SINGLESTEP && v->wants_step)
-		return vmt_error_set(err, VMT_E_NOT_SUPPORTED, NULL,
-				     "vCPU %u is being single-stepped, and Xen would end that "
-				     "silently with the fast step (hvm_monitor_debug); answer "
-				     "VMT_SINGLESTEP with the view, and go back at the step event",
-				     slot->event.vcpu);
-	return 0;
-}
-
-int vmt_step_check(const struct vmt_model *m, const struct vmt_slot *slot,
-		   const struct vmt_response *rsp, struct vmt_error *err)
-{
-	switch (rsp->action) {
-	case VMT_SINGLESTEP:
-		return check_single(m, err);
-	case VMT_FAST_SINGLESTEP:
-		return check_fast(m, slot, err);
-	default:
-		return 0;
-	}
-}
-
 void vmt_step_off(struct vmt_model *m, uint16_t vcpu)
 {
 	struct vmt_vcpu_state *v = &m->vcpus[vcpu];

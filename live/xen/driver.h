@@ -23,6 +23,7 @@
 #include <vmitape/xen.h>
 
 #include "model/gfn-map.h"
+#include "model/refusals.h"
 #include "model/xen-versions.h"
 
 #include "headers.h"

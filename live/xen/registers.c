@@ -292,7 +292,7 @@ int vmt_xen_inject(struct vmt_driver *d, uint16_t vcpu, const struct vmt_interru
 	if (r == 0)
 		r = vmt_xen_need(x, VMT_CAP_INJECT);
 	if (r == 0)
-		r = vmt_xen_injection_check(x->vendor, in, &x->base.err);
+		r = vmt_refuse_injection(x->vendor, in, &x->base.err);
 	if (r < 0)
 		return r;
 	if (xendevicemodel_inject_event(x->model, (domid_t)x->domid, vcpu, in->vector, in->type,

@@ -313,13 +313,19 @@ static bool still_forbidden(struct vmt_xen *x, const struct vmt_event *ev)
 	return a->access & ~(unsigned)have.rights;
 }
 
+static int need(void *ctx, uint32_t capability, struct vmt_error *err)
+{
+	(void)err; /* it is the driver's own */
+	return vmt_xen_need(ctx, capability);
+}
+
 /* What the pure checks need to know. */
 static void look(struct vmt_xen *x, const struct vmt_xen_slot *slot, const struct vmt_event *ev,
-		 const struct vmt_response *rsp, struct vmt_xen_situation *s)
+		 const struct vmt_response *rsp, struct vmt_situation *s)
 {
 	const struct vmt_xen_vcpu *v = &x->vcpus[ev->vcpu];
 
-	*s = (struct vmt_xen_situation){
+	*s = (struct vmt_situation){
 		.vendor = x->vendor,
 		.deferring = x->on[VMT_MONITOR_DEFERRED_WRITES],
 		.deferred = slot && slot->deferred,
@@ -327,32 +333,19 @@ static void look(struct vmt_xen *x, const struct vmt_xen_slot *slot, const struc
 		.stepped = v->wanted,
 		.injecting = v->injecting,
 		.view_exists = vmt_xen_view_exists(x, rsp->view),
+		.need = need,
+		.ctx = x,
 	};
 	if (ev->reason == VMT_EVENT_MEMORY_ACCESS &&
 	    (rsp->action == VMT_EMULATE_NOWRITE || rsp->action == VMT_EMULATE_READ))
 		s->forbidden = still_forbidden(x, ev);
 }
 
-static int need_capabilities(struct vmt_xen *x, const struct vmt_response *rsp)
-{
-	int r = 0;
-
-	if ((rsp->flags & VMT_RSP_VIEW) && rsp->view != 0)
-		r = vmt_xen_need(x, VMT_CAP_VIEWS);
-	if (r == 0 && (rsp->flags & VMT_RSP_NEXT_INTERRUPT))
-		r = vmt_xen_need(x, VMT_CAP_NEXT_INTERRUPT);
-	if (r == 0 && rsp->action == VMT_SINGLESTEP)
-		r = vmt_xen_need(x, VMT_CAP_MONITOR_SINGLESTEP);
-	if (r == 0 && rsp->action == VMT_FAST_SINGLESTEP)
-		r = vmt_xen_need(x, VMT_CAP_FAST_SINGLESTEP);
-	return r;
-}
-
 int vmt_xen_answer(struct vmt_driver *d, const struct vmt_event *ev, const struct vmt_response *rsp)
 {
 	struct vmt_xen *x = vmt_xen_of(d);
 	struct vmt_xen_slot *slot = taken_slot(x, ev);
-	struct vmt_xen_situation situation;
+	struct vmt_situation situation;
 	int r = vmt_xen_need_ring(x);
 
 	if (r == 0 && !slot)
@@ -361,12 +354,10 @@ int vmt_xen_answer(struct vmt_driver *d, const struct vmt_event *ev, const struc
 				   (unsigned long long)ev->ticket, ev->vcpu);
 	if (r == 0)
 		r = vmt_xen_need_vcpu(x, ev->vcpu);
-	if (r == 0)
-		r = need_capabilities(x, rsp);
 	if (r < 0)
 		return r;
 	look(x, slot, ev, rsp, &situation);
-	r = vmt_xen_response_check(&situation, ev, rsp, &x->base.err);
+	r = vmt_refuse_response(&situation, ev, rsp, &x->base.err);
 	if (r == 0 && rsp->action == VMT_FAST_SINGLESTEP)
 		r = vmt_xen_step_prepare(x);
 	/* The vCPU stands, so this waits with the response; here it can still be refused. */

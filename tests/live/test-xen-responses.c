@@ -12,11 +12,12 @@
 
 #include "live/xen/requests.h"
 #include "live/xen/responses.h"
+#include "model/refusals.h"
 
 struct setting {
 	vm_event_request_t request;
 	struct vmt_event event;
-	struct vmt_xen_situation now;
+	struct vmt_situation now;
 	vm_event_response_t sent;
 	struct vmt_error err;
 };
@@ -42,7 +43,7 @@ static void set(struct setting *t, uint32_t reason)
 static int check(struct setting *t, struct vmt_response rsp)
 {
 	memset(&t->err, 0, sizeof(t->err));
-	return vmt_xen_response_check(&t->now, &t->event, &rsp, &t->err);
+	return vmt_refuse_response(&t->now, &t->event, &rsp, &t->err);
 }
 
 static uint32_t send(struct setting *t, struct vmt_response rsp, uint32_t step_flag)
@@ -303,7 +304,7 @@ static void injections_are_such_as_a_cpu_has(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		assert_int_equal(vmt_xen_injection_check(rows[i].vendor, &rows[i].in, &err),
+		assert_int_equal(vmt_refuse_injection(rows[i].vendor, &rows[i].in, &err),
 				 rows[i].result);
 }
 

@@ -147,6 +147,7 @@ static struct vmt_response event_bare(struct trial *t, struct vmt_ctx *ctx)
 {
 	const struct vmt_event *ev = vmt_event_of(ctx);
 	const struct vmt_response fast = vmt_with_view(vmt_respond(VMT_FAST_SINGLESTEP), 0);
+	const struct vmt_response away = vmt_with_view(vmt_respond(VMT_CONTINUE), 1);
 
 	expect(t, !(ev->flags & VMT_EVENT_HAS_VIEW), "an event without view");
 	if (ev->reason == VMT_EVENT_SINGLESTEP) {
@@ -154,12 +155,15 @@ static struct vmt_response event_bare(struct trial *t, struct vmt_ctx *ctx)
 			  vmt_set_access(vmt_session_of(ctx), 0, vmt_gfn_from(DEMO_GFN_DATA),
 					 vmt_access_from(VMT_X)),
 			  vmt_error_of(vmt_session_of(ctx)), "rights back");
-		return vmt_respond(VMT_CONTINUE);
+		/* view 0 is where it is */
+		return vmt_with_view(vmt_respond(VMT_CONTINUE), 0);
 	}
 	if (ev->reason != VMT_EVENT_MEMORY_ACCESS)
 		return trial_failed(t, ctx, "a read of the page");
 	refused(t, vmt_driver_answer(t->driver, ev, &fast), VMT_E_NOT_SUPPORTED, &t->driver->err,
 		"a fast step");
+	refused(t, vmt_driver_answer(t->driver, ev, &away), VMT_E_NOT_SUPPORTED, &t->driver->err,
+		"view 1");
 	if (t->events >= 7)
 		trial_done(t);
 	succeeded(t,
