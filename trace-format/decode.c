@@ -146,7 +146,9 @@ static int decode_bytes(struct decoder *d, const struct vmt_trace_field *field, 
 
 	if (bytes == NULL)
 		return -VMT_E_DAMAGED;
-	memcpy(at, &bytes, sizeof(bytes));
+	/* Nothing stays NULL: an answer without data is the same when it is given again. */
+	if (len > 0)
+		memcpy(at, &bytes, sizeof(bytes));
 	vmt_trace_store((uint8_t *)base + field->aux, field->aux_width, len);
 	return 0;
 }

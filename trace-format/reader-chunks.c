@@ -233,6 +233,7 @@ const char *vmt_reader_unpack(struct vmt_trace_reader *r, const struct vmt_chunk
 
 	if (vmt_chunk_hash(stored, header->chunk.stored) != header->stored_hash)
 		return "a chunk fails its checksum";
+	r->unpacked++;
 	raw->len = 0;
 	if (header->codec == VMT_CODEC_ZSTD &&
 	    (ZSTD_getFrameContentSize(stored, header->chunk.stored) != size ||

@@ -72,6 +72,7 @@ struct vmt_trace_reader {
 	uint64_t events;   /**< records of kind event so far */
 	uint32_t index_chunks;
 	struct vmt_current_chunk now;
+	uint64_t unpacked; /**< how many chunks have been, for tests */
 
 	/* The record that was read last. */
 	bool held; /**< it was found by seeking and is the next to give */

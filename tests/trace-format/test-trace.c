@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "sample.h"
+#include "trace-format/reader.h"
 
 #define SAMPLE_MOST 400
 
@@ -264,6 +265,50 @@ static void seeking_finds_each_place_with_and_without_an_index(void **state)
 	sample_finish(&sample);
 }
 
+static void seeking_unpacks_a_chunk_and_no_more(void **state)
+{
+	const struct vmt_trace_writer_options options = {.same_thread = true, .chunk_bytes = 2000};
+	const struct vmt_trace_meta meta = {.tool = "test"};
+	struct vmt_trace_event body = {.event = {.reason = VMT_EVENT_HYPERCALL}};
+	struct vmt_trace_record record = {.kind = VMT_TRACE_META, .body = &meta};
+	const int fd = memory_file("", 0);
+	const uint64_t events = 30000;
+	struct rng rng = {18};
+	struct vmt_trace_writer *writer;
+	struct vmt_trace_reader *reader;
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(vmt_trace_writer_open_fd(fd, &options, &writer, NULL), 0);
+	assert_int_equal(vmt_trace_writer_append(writer, &record, NULL), 0);
+	record.kind = VMT_TRACE_EVENT;
+	record.body = &body;
+	for (uint64_t n = 0; n < events; n++) {
+		body.event.ticket = n;
+		record.callback = n;
+		assert_int_equal(vmt_trace_writer_append(writer, &record, NULL), 0);
+	}
+	assert_int_equal(vmt_trace_writer_close(writer, VMT_TRACE_END_OVER, NULL, NULL, NULL), 0);
+	assert_int_equal(vmt_trace_reader_open_fd(fd, NULL, &reader, NULL), 0);
+	/* The index is read once. */
+	assert_int_equal(vmt_trace_reader_seek_event(reader, 0, NULL), 0);
+	assert_true(reader->nindex > 100);
+	for (unsigned i = 0; i < 300; i++) {
+		const uint64_t n = rng_below(&rng, events);
+
+		before = reader->unpacked;
+		assert_int_equal(i % 2 == 0 ? vmt_trace_reader_seek_event(reader, n, NULL)
+					    : vmt_trace_reader_seek_callback(reader, n, NULL),
+				 0);
+		assert_int_equal(vmt_trace_reader_next(reader, &record, NULL), 1);
+		assert_int_equal(((const struct vmt_trace_event *)record.body)->event.ticket, n);
+		/* A callback that begins a chunk is looked for in the one before, too. */
+		assert_true(reader->unpacked - before <= (i % 2 == 0 ? 1 : 2));
+	}
+	vmt_trace_reader_close(reader);
+	close(fd);
+}
+
 static void a_file_has_its_name_only_when_it_is_complete(void **state)
 {
 	char folder[] = "/tmp/vmt-trace-XXXXXX";
@@ -332,8 +377,74 @@ static void a_writer_refuses_what_no_reader_would_take(void **state)
 	record.page = NULL;
 	record.kind = VMT_TRACE_END;
 	assert_int_equal(vmt_trace_writer_append(writer, &record, &err), -VMT_E_INVALID);
+	record.kind = VMT_TRACE_BEGIN;
+	record.callback = UINT64_MAX - 1;
+	assert_int_equal(vmt_trace_writer_append(writer, &record, &err), -VMT_E_INVALID);
 	vmt_trace_writer_abandon(writer);
 	sample_finish(&sample);
+	close(fd);
+}
+
+static void more_values_than_a_record_takes_are_refused_and_the_trace_goes_on(void **state)
+{
+	const struct vmt_trace_meta meta = {.tool = "test"};
+	const int fd = memory_file("", 0);
+	struct vmt_value values[VMT_SCHEMA_FIELDS_MAX];
+	struct vmt_trace_emission emission = {0, values, VMT_SCHEMA_FIELDS_MAX};
+	struct vmt_trace_record record = {.kind = VMT_TRACE_META, .body = &meta};
+	char *large = calloc(1, VMT_VALUE_MAX);
+	struct vmt_trace_writer *writer;
+	struct vmt_trace_reader *reader;
+	struct vmt_error err = {0};
+
+	(void)state;
+	assert_non_null(large);
+	for (unsigned i = 0; i < VMT_SCHEMA_FIELDS_MAX; i++)
+		values[i] = vmt_bytes(large, VMT_VALUE_MAX);
+	assert_int_equal(vmt_trace_writer_open_fd(fd, NULL, &writer, &err), 0);
+	assert_int_equal(vmt_trace_writer_append(writer, &record, &err), 0);
+	record.kind = VMT_TRACE_EMISSION;
+	record.body = &emission;
+	assert_int_equal(vmt_trace_writer_append(writer, &record, &err), -VMT_E_LIMIT);
+	assert_string_equal(err.place, "emission");
+	assert_non_null(strstr(err.text, "longer than 16 MiB"));
+	emission.nvalues = 15; /* that many fit */
+	assert_int_equal(vmt_trace_writer_append(writer, &record, &err), 0);
+	assert_int_equal(vmt_trace_writer_close(writer, VMT_TRACE_END_OVER, NULL, NULL, &err), 0);
+	assert_int_equal(vmt_trace_reader_open_fd(fd, NULL, &reader, &err), 0);
+	assert_int_equal(vmt_trace_reader_next(reader, &record, &err), 1);
+	assert_int_equal(vmt_trace_reader_next(reader, &record, &err), 1);
+	assert_int_equal(((const struct vmt_trace_emission *)record.body)->nvalues, 15);
+	vmt_trace_reader_close(reader);
+	free(large);
+	close(fd);
+}
+
+static void an_answer_without_data_is_read_without_data(void **state)
+{
+	const struct vmt_trace_meta meta = {.tool = "test"};
+	const struct vmt_response response = vmt_respond(VMT_CONTINUE);
+	const struct vmt_trace_callback_end end = {VMT_CALLBACK_EVENT, 0, &response};
+	const int fd = memory_file("", 0);
+	const struct vmt_trace_callback_end *got;
+	struct vmt_trace_record record = {.kind = VMT_TRACE_META, .body = &meta};
+	struct vmt_trace_writer *writer;
+	struct vmt_trace_reader *reader;
+
+	(void)state;
+	assert_int_equal(vmt_trace_writer_open_fd(fd, NULL, &writer, NULL), 0);
+	assert_int_equal(vmt_trace_writer_append(writer, &record, NULL), 0);
+	record.kind = VMT_TRACE_CALLBACK_END;
+	record.body = &end;
+	assert_int_equal(vmt_trace_writer_append(writer, &record, NULL), 0);
+	assert_int_equal(vmt_trace_writer_close(writer, VMT_TRACE_END_OVER, NULL, NULL, NULL), 0);
+	assert_int_equal(vmt_trace_reader_open_fd(fd, NULL, &reader, NULL), 0);
+	assert_int_equal(vmt_trace_reader_next(reader, &record, NULL), 1);
+	assert_int_equal(vmt_trace_reader_next(reader, &record, NULL), 1);
+	got = record.body;
+	assert_int_equal(got->response->data_len, 0);
+	assert_null(got->response->data);
+	vmt_trace_reader_close(reader);
 	close(fd);
 }
 
@@ -345,8 +456,11 @@ int main(void)
 		cmocka_unit_test(a_trace_goes_through_a_pipe),
 		cmocka_unit_test(a_closed_pipe_is_an_error_and_no_signal),
 		cmocka_unit_test(seeking_finds_each_place_with_and_without_an_index),
+		cmocka_unit_test(seeking_unpacks_a_chunk_and_no_more),
 		cmocka_unit_test(a_file_has_its_name_only_when_it_is_complete),
 		cmocka_unit_test(a_writer_refuses_what_no_reader_would_take),
+		cmocka_unit_test(more_values_than_a_record_takes_are_refused_and_the_trace_goes_on),
+		cmocka_unit_test(an_answer_without_data_is_read_without_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -71,6 +73,28 @@ static size_t read_start(const char *name, const struct sample *sample, bool *is
 		n++;
 	}
 	assert_int_equal(r, 0);
+	vmt_trace_reader_state(reader, &st);
+	*is_complete = st.ended && st.footer && !st.damaged;
+	vmt_trace_reader_close(reader);
+	return n;
+}
+
+/** How many records can be read at @name; those of @sample are the first ones. */
+static size_t read_some(const char *name, const struct sample *sample, bool *is_complete)
+{
+	struct vmt_trace_reader *reader;
+	struct vmt_trace_record record;
+	struct vmt_trace_state st;
+	size_t n = 0;
+
+	*is_complete = true;
+	if (vmt_trace_reader_open(name, NULL, &reader, NULL) < 0)
+		return 0;
+	while (vmt_trace_reader_next(reader, &record, NULL) == 1) {
+		if (n < sample->n && sample_compare(sample, reader, &record) != NULL)
+			break;
+		n++;
+	}
 	vmt_trace_reader_state(reader, &st);
 	*is_complete = st.ended && st.footer && !st.damaged;
 	vmt_trace_reader_close(reader);
@@ -270,6 +294,81 @@ static void a_file_size_limit_is_met_in_order(void **state)
 	sample_finish(&sample);
 }
 
+/** In a mount of its own: fill a file system of 128 KiB. What the child found is its status. */
+static int fill_file_system(const struct sample *sample)
+{
+	const struct vmt_trace_writer_options options = {.chunk_bytes = 3000, .ring_bytes = 1};
+	struct vmt_trace_writer *writer;
+	struct vmt_error err = {0};
+	bool is_complete;
+	int r = 0;
+
+	if ((unshare(CLONE_NEWNS) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0) ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("tmpfs", folder, "tmpfs", 0, "size=128k") < 0)
+		return 77;
+	if (vmt_trace_writer_open(path, &options, &writer, &err) < 0)
+		return 1;
+	for (unsigned round = 0; r == 0 && round < 100; round++)
+		for (size_t i = round > 0; r == 0 && i < sample->n; i++) {
+			struct vmt_trace_record record = sample->records[i];
+
+			record.callback += round * sample->records[sample->n - 1].callback;
+			r = vmt_trace_writer_append(writer, &record, &err);
+		}
+	if (r != -VMT_E_IO || err.sys_errno != ENOSPC)
+		return 2;
+	if (vmt_trace_writer_close(writer, VMT_TRACE_END_SPACE, NULL, NULL, &err) != -VMT_E_IO)
+		return 3;
+	if (access(path, F_OK) == 0)
+		return 4;
+	/* The first round is the sample; it is smaller than the file system. */
+	return read_some(partial, sample, &is_complete) >= sample->n && !is_complete ? 0 : 5;
+}
+
+static void a_full_file_system_ends_in_a_readable_trace(void **state)
+{
+	struct sample sample;
+	int status;
+	pid_t child;
+
+	(void)state;
+	sample_init(&sample, 38, 5, 100);
+	child = fork();
+	if (child == 0)
+		_exit(fill_file_system(&sample));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	sample_finish(&sample);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77)
+		skip(); /* Nothing may be mounted here. */
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void a_folder_that_may_not_be_written_to_is_an_error_at_once(void **state)
+{
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(chmod(folder, 0555), 0);
+	child = fork();
+	if (child == 0) {
+		struct vmt_trace_writer *writer;
+		struct vmt_error err = {0};
+
+		/* Nothing is forbidden to root. */
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0)
+			_exit(1);
+		if (vmt_trace_writer_open(path, NULL, &writer, &err) != -VMT_E_PERMISSION)
+			_exit(2);
+		_exit(err.sys_errno == EACCES && strcmp(err.place, partial) == 0 ? 0 : 3);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(folder, 0755), 0);
+}
+
 static void a_disk_that_fails_at_the_end_keeps_the_partial_name(void **state)
 {
 	const struct vmt_trace_writer_options options = {.same_thread = true};
@@ -312,6 +411,11 @@ int main(void)
 						make_folder, remove_folder),
 		cmocka_unit_test_setup_teardown(a_file_size_limit_is_met_in_order, make_folder,
 						remove_folder),
+		cmocka_unit_test_setup_teardown(a_full_file_system_ends_in_a_readable_trace,
+						make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			a_folder_that_may_not_be_written_to_is_an_error_at_once, make_folder,
+			remove_folder),
 		cmocka_unit_test_setup_teardown(a_disk_that_fails_at_the_end_keeps_the_partial_name,
 						make_folder, remove_folder),
 		cmocka_unit_test(a_folder_that_is_not_there_is_an_error_at_once),
