@@ -251,8 +251,6 @@ int vmt_emulator_deliver(struct vmt_emulator *em, struct vmt_cpu *cpu, const str
 		VMT_TRY(vmt_exec_need(&x, needed[i]));
 	if (!x.long_mode)
 		return vmt_exec_unsupported(&x, "exceptions outside of long mode");
-	if (!x.long64)
-		x.g[VMT_RSP] &= UINT32_MAX;
 	x.long64 = true;
 	return deliver(&x, first);
 }

@@ -148,6 +148,32 @@ static int load_operand(struct vmt_exec *x, struct vmt_handed_over *h, bool stor
 	return vmt_exec_read(x, *gva, h->operand, h->operand_len, kind);
 }
 
+static bool is_nan(const uint8_t *bytes, unsigned size)
+{
+	uint64_t v = 0;
+
+	memcpy(&v, bytes, size);
+	return size == 4 ? (v & 0x7fffffff) > 0x7f800000
+			 : (v & INT64_MAX) > UINT64_C(0x7ff0000000000000);
+}
+
+/* Of two NaNs SSE takes the first, Unicorn the larger: ADD, MUL, SUB and DIV of such are refused. */
+static int check_nans(struct vmt_exec *x, const struct vmt_handed_over *h)
+{
+	const struct vmt_insn *i = &x->insn;
+	unsigned element = i->rep == 0xf2 || (i->p66 && !i->rep) ? 8 : 4, n = i->rep ? element : 16;
+	const uint8_t *a = x->cpu->fpu.ymm[i->reg].b;
+	const uint8_t *b = i->mod == 3 ? x->cpu->fpu.ymm[i->rm].b : h->operand;
+
+	if (i->map != VMT_MAP_0F ||
+	    (i->opcode != 0x58 && i->opcode != 0x59 && i->opcode != 0x5c && i->opcode != 0x5e))
+		return 0;
+	for (unsigned at = 0; at < n; at += element)
+		if (is_nan(a + at, element) && is_nan(b + at, element))
+			return vmt_exec_unsupported(x, "arithmetic of two NaNs");
+	return 0;
+}
+
 static void note_x87_pointers(struct vmt_exec *x, uint64_t gva)
 {
 	struct vmt_fpu *f = &x->cpu->fpu;
@@ -169,6 +195,7 @@ int vmt_do_handed_over(struct vmt_exec *x)
 	VMT_TRY(check(x, h.operand_len));
 	if (h.operand_len)
 		VMT_TRY(load_operand(x, &h, stored, &gva));
+	VMT_TRY(check_nans(x, &h));
 	encode(x, &h);
 	registers(x, &h);
 	o = x->em->executor_ops->run(x->em->executor, &h, x->g, &x->regs->gprs.rflags,

@@ -90,6 +90,7 @@ EACH(shuffle32, uint32_t, 4, ((void)a, b[imm >> (2 * i) & 3]))
 EACH(shuffle_high, uint16_t, 8, ((void)a, i < 4 ? b[i] : b[4 + (imm >> (2 * (i - 4)) & 3)]))
 EACH(shuffle_low, uint16_t, 8, ((void)a, i < 4 ? b[imm >> (2 * i) & 3] : b[i]))
 EACH(shufps, uint32_t, 4, (i < 2 ? a : b)[imm >> (2 * i) & 3])
+/* Of the upper 16 bytes the caller has shifted @imm. */
 EACH(shufpd, uint64_t, 2, (i < 1 ? a : b)[imm >> i & 1])
 EACH(abs8, uint8_t, 16, ((void)a, b[i] & 0x80 ? -b[i] : b[i]))
 EACH(abs16, uint16_t, 8, ((void)a, b[i] & 0x8000 ? -b[i] : b[i]))
@@ -106,6 +107,31 @@ UNPACK_HIGH(unpack_high8, uint8_t, 16)
 UNPACK_HIGH(unpack_high16, uint16_t, 8)
 UNPACK_HIGH(unpack_high32, uint32_t, 4)
 UNPACK_HIGH(unpack_high64, uint64_t, 2)
+
+/* Of neighbours: those of @a give the lower half, those of @b the upper. */
+#define PAIRS(name, type, n, expression)                                        \
+	static void name(void *d, const void *pa, const void *pb, unsigned imm) \
+	{                                                                       \
+		type v[2 * (n)], r[n];                                          \
+		(void)imm;                                                      \
+		memcpy(v, pa, 16);                                              \
+		memcpy(v + (n), pb, 16);                                        \
+		for (size_t i = 0; i < (n); i++)                                \
+			r[i] = (type)(expression);                              \
+		memcpy(d, r, sizeof(r));                                        \
+	}
+
+static int32_t saturate16(int32_t v)
+{
+	return v > INT16_MAX ? INT16_MAX : v < INT16_MIN ? INT16_MIN : v;
+}
+
+PAIRS(hadd16, uint16_t, 8, v[2 * i] + v[2 * i + 1])
+PAIRS(hadd32, uint32_t, 4, v[2 * i] + v[2 * i + 1])
+PAIRS(hadds16, int16_t, 8, saturate16(v[2 * i] + v[2 * i + 1]))
+PAIRS(hsub16, uint16_t, 8, v[2 * i] - v[2 * i + 1])
+PAIRS(hsub32, uint32_t, 4, v[2 * i] - v[2 * i + 1])
+PAIRS(hsubs16, int16_t, 8, saturate16(v[2 * i] - v[2 * i + 1]))
 
 /* The count is 8 bits and may be anything: all ones are shifted out by more than there are. */
 EACH(shl16, uint16_t, 8, ((void)a, imm < 16 ? b[i] << imm : 0))
@@ -194,7 +220,8 @@ static vmt_lane_fn *const lanes_0f_none[256] = {
 };
 
 static vmt_lane_fn *const lanes_38_66[256] = {
-	[0x00] = shuffle8, [0x1c] = abs8, [0x1d] = abs16, [0x1e] = abs32,
+	[0x00] = shuffle8, [0x01] = hadd16, [0x02] = hadd32, [0x03] = hadds16,
+	[0x05] = hsub16, [0x06] = hsub32, [0x07] = hsubs16, [0x1c] = abs8, [0x1d] = abs16, [0x1e] = abs32,
 	[0x29] = eq64, [0x2b] = pack_s32u, [0x37] = gt64,
 	[0x38] = mins8, [0x39] = mins32, [0x3a] = minu16, [0x3b] = minu32,
 	[0x3c] = maxs8, [0x3d] = maxs32, [0x3e] = maxu16, [0x3f] = maxu32, [0x40] = mullo32,

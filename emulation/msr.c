@@ -128,7 +128,7 @@ static int write_msr(struct vmt_exec *x, uint32_t number, uint64_t value)
 		x->cpu->pat = value;
 		return 0;
 	}
-	if (x->how->flags & VMT_STEP_DRY)
+	if ((x->how->flags & VMT_STEP_DRY) && ops->write_msr)
 		return 0;
 	return by_caller(x, ops->write_msr ? ops->write_msr(x->cpu->ctx, number, value) : 2);
 }

@@ -9,13 +9,13 @@
 /* clang-format off */
 static const struct vmt_opcode rows_38[256] = {
 	[0x00] = {vmt_do_vlogic, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
-	[0x01] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
-	[0x02] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
-	[0x03] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
+	[0x01] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
+	[0x02] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
+	[0x03] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0x04] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
-	[0x05] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
-	[0x06] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
-	[0x07] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
+	[0x05] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
+	[0x06] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
+	[0x07] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0x08] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
 	[0x09] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
 	[0x0a] = {vmt_do_handed_over, M | V | A | OP_MMX, {S_8, S_16, S_NONE, S_NONE}},
@@ -80,14 +80,8 @@ static const struct vmt_opcode rows_3a[256] = {
 	[0x20] = {vmt_do_handed_over, M | V | OP_GPR_RM | I8, {S_NONE, S_B, S_NONE, S_NONE}},
 	[0x21] = {vmt_do_handed_over, M | V | I8, {S_NONE, S_4, S_NONE, S_NONE}},
 	[0x22] = {vmt_do_handed_over, M | V | OP_GPR_RM | I8, {S_NONE, S_V, S_NONE, S_NONE}},
-	[0x40] = {vmt_do_handed_over, M | V | A | I8 | OP_FP, {S_NONE, S_16, S_NONE, S_NONE}},
-	[0x41] = {vmt_do_handed_over, M | V | A | I8 | OP_FP, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0x42] = {vmt_do_handed_over, M | V | A | I8, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0x44] = {vmt_do_handed_over, M | V | A | I8, {S_NONE, S_16, S_NONE, S_NONE}},
-	[0x60] = {vmt_do_handed_over, M | V | OP_IMPLICIT | OP_FLAGS | I8, {S_NONE, S_16, S_NONE, S_NONE}},
-	[0x61] = {vmt_do_handed_over, M | V | OP_IMPLICIT | OP_FLAGS | I8, {S_NONE, S_16, S_NONE, S_NONE}},
-	[0x62] = {vmt_do_handed_over, M | V | OP_IMPLICIT | OP_FLAGS | I8, {S_NONE, S_16, S_NONE, S_NONE}},
-	[0x63] = {vmt_do_handed_over, M | V | OP_IMPLICIT | OP_FLAGS | I8, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0xdf] = {vmt_do_handed_over, M | V | A | I8, {S_NONE, S_16, S_NONE, S_NONE}},
 };
 
@@ -171,6 +165,12 @@ const struct vmt_opcode vmt_opcodes_vex_0f[256] = {
 
 static const struct vmt_opcode rows_vex_38[256] = {
 	[0x00] = {vmt_do_vlogic, M | V, {0}},
+	[0x01] = {vmt_do_vlogic, M | V, {0}},
+	[0x02] = {vmt_do_vlogic, M | V, {0}},
+	[0x03] = {vmt_do_vlogic, M | V, {0}},
+	[0x05] = {vmt_do_vlogic, M | V, {0}},
+	[0x06] = {vmt_do_vlogic, M | V, {0}},
+	[0x07] = {vmt_do_vlogic, M | V, {0}},
 	[0x17] = {vmt_do_vtest, M | V, {0}},
 	[0x18] = {vmt_do_vbroadcast, M | V, {0}},
 	[0x19] = {vmt_do_vbroadcast, M | V, {0}},

@@ -158,7 +158,7 @@ static int do_io(struct vmt_exec *x, uint16_t port, uint8_t bytes, bool in, uint
 {
 	const struct vmt_cpu_ops *ops = x->em->ops;
 
-	if (x->how->flags & VMT_STEP_DRY) {
+	if ((x->how->flags & VMT_STEP_DRY) && ops->io) {
 		*value = in ? 0 : *value;
 		return 0;
 	}

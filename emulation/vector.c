@@ -222,7 +222,8 @@ int vmt_do_vlogic(struct vmt_exec *x)
 {
 	vmt_lane_fn *op = vmt_lane_find(&x->insn);
 	const union vmt_vector *a = first_source(x);
-	unsigned n = width(x);
+	unsigned n = width(x), imm = (uint8_t)x->insn.imm;
+	bool shufpd = x->insn.opcode == 0xc6 && x->insn.p66;
 	union vmt_vector b, d;
 
 	if (!op)
@@ -231,7 +232,7 @@ int vmt_do_vlogic(struct vmt_exec *x)
 		VMT_TRY(need_no_v(x));
 	VMT_TRY(get_rm(x, b.b, n, !is_vex(x)));
 	for (size_t i = 0; i < n; i += 16)
-		op(d.b + i, a->b + i, b.b + i, (uint8_t)x->insn.imm);
+		op(d.b + i, a->b + i, b.b + i, i && shufpd ? imm >> 2 : imm);
 	set(x, x->insn.reg, d.b, n);
 	return 0;
 }

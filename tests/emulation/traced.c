@@ -118,7 +118,7 @@ static _Noreturn void child(char *const argv[])
 	}
 	(void)personality(ADDR_NO_RANDOMIZE);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) == 0)
-		(void)execvp(argv[0], argv);
+		(void)execvp(argv[0] + (argv[0][0] == '@'), argv);
 	_exit(127);
 }
 
@@ -138,6 +138,10 @@ int traced_start(struct traced *t, char *const argv[])
 	(void)ptrace(PTRACE_SETOPTIONS, t->pid, NULL, PTRACE_O_EXITKILL);
 	(void)snprintf(path, sizeof(path), "/proc/%d/mem", (int)t->pid);
 	t->memory = open(path, O_RDONLY | O_CLOEXEC);
+	if (argv[0][0] == '@' &&
+	    (ptrace(PTRACE_CONT, t->pid, NULL, NULL) || waitpid(t->pid, &status, 0) < 0 ||
+	     !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP))
+		return -1;
 	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	t->xcr0 = (uint64_t)high << 32 | low;
 	return t->memory < 0 ? -1 : 0;

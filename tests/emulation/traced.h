@@ -38,7 +38,10 @@ struct traced {
 
 extern const struct vmt_cpu_ops traced_ops;
 
-/** Start @argv, stopped at its first instruction, with no address randomisation and output to /dev/null. */
+/**
+ * Start @argv, with no address randomisation and output to /dev/null. It stands at its first
+ * instruction; or, where the program's name begins with @, behind its first INT3.
+ */
 int traced_start(struct traced *t, char *const argv[]);
 void traced_finish(struct traced *t);
 
