@@ -231,7 +231,7 @@ void vmt_json_value(struct vmt_putter *p, const char *name, const struct vmt_val
 		vmt_putf(p, "%" PRId64, v->v.i);
 		break;
 	case VMT_U64:
-		vmt_putf(p, "%" PRIu64, v->v.u);
+		vmt_putf(p, v->v.u > INT64_MAX ? "\"%" PRIu64 "\"" : "%" PRIu64, v->v.u);
 		break;
 	case VMT_ADDR:
 		vmt_putf(p, "\"0x%" PRIx64 "\"", v->v.u);

@@ -104,10 +104,11 @@ static void put_place(struct vmt_putter *p, const struct vmt_compare_place *plac
 	else
 		vmt_putf(p, "callback %" PRIu64 " (%s)", place->callback,
 			 vmt_compare_callback_name(place->kind));
-	if (place->event == VMT_COMPARE_NONE)
+	if (place->event != VMT_COMPARE_NONE)
+		vmt_putf(p, ", event %" PRIu64, place->event);
+	if (place->event == VMT_COMPARE_NONE && !place->rip_known)
 		return;
-	vmt_putf(p, ", event %" PRIu64 ": %s, vCPU %u", place->event,
-		 vmt_reason_name(place->reason), place->vcpu);
+	vmt_putf(p, ": %s, vCPU %u", vmt_reason_name(place->reason), place->vcpu);
 	if (place->rip_known)
 		vmt_putf(p, ", rip %#" PRIx64, place->rip);
 }

@@ -202,6 +202,7 @@ static void note(struct vmt_replay *r, const struct vmt_divergence *place,
 	struct vmt_divergence *first = &r->report->first;
 
 	r->report->differences++;
+	r->report->differences_by[difference]++;
 	if (first->difference != VMT_DIFFERS_NOTHING)
 		return;
 	*first = *place;

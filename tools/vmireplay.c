@@ -2,7 +2,7 @@
 /*
  * vmireplay: run a handler over recorded traces and judge what it does.
  */
-#include <inttypes.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,18 +14,21 @@
 #include "common/handler.h"
 #include "common/options.h"
 #include "common/status.h"
+#include "vmireplay.h"
 
 static const char tool_name[] = "vmireplay";
 
 static const char *const matches[] = {"model", "strict", NULL};
 static const char *const missings[] = {"error", "stop", "stale", NULL};
+static const char *const formats[] = {"text", "quiet", "json", "tap", "junit", "github", NULL};
 
 struct values {
-	const char *handler, *re_record;
+	const char *handler, *re_record, *shard, *output;
 	struct vmt_tool_list options;
-	unsigned match, missing;
+	unsigned match, missing, format;
 	bool allow_cut, no_isolation, json, quiet, replace;
-	uint64_t break_at, hang_ms, memory_mb;
+	bool accept, no_expect, merge;
+	uint64_t break_at, hang_ms, memory_mb, jobs;
 };
 
 #define MEMBER(name) offsetof(struct values, name)
@@ -57,8 +60,30 @@ static const struct vmt_tool_option options[] = {
 	 MEMBER(hang_ms), NULL},
 	{"memory-mb", 0, VMT_TOOL_NUMBER, false, "MB", "the most memory that the handler may use",
 	 MEMBER(memory_mb), NULL},
-	{"json", 'j', VMT_TOOL_FLAG, false, NULL, "the reports as JSON", MEMBER(json), NULL},
-	{"quiet", 'q', VMT_TOOL_FLAG, false, NULL, "only the summary lines", MEMBER(quiet), NULL},
+	{"accept", 0, VMT_TOOL_FLAG, false, NULL,
+	 "write what the handler says as its expectation, x.expect.jsonl beside x.vmt; later runs are "
+	 "compared with it in place of what was recorded",
+	 MEMBER(accept), NULL},
+	{"no-expect", 0, VMT_TOOL_FLAG, false, NULL,
+	 "compare with the recording, also where there is an expectation", MEMBER(no_expect), NULL},
+	{"jobs", 0, VMT_TOOL_NUMBER, false, "N", "run N traces at a time", MEMBER(jobs), NULL},
+	{"shard", 0, VMT_TOOL_TEXT, false, "K/N",
+	 "run only part K of N, the same on each machine and balanced by size", MEMBER(shard),
+	 NULL},
+	{"merge", 0, VMT_TOOL_FLAG, false, NULL,
+	 "run nothing: the operands are what --json printed, of shards; print one report of all",
+	 MEMBER(merge), NULL},
+	{"format", 0, VMT_TOOL_CHOICE, false, "FORMAT",
+	 "of the report: for people, only summary lines, JSON lines, TAP, JUnit XML, annotations of "
+	 "GitHub",
+	 MEMBER(format), formats},
+	{"output", 'o', VMT_TOOL_TEXT, false, "FILE",
+	 "write the report there, and text to the "
+	 "terminal",
+	 MEMBER(output), NULL},
+	{"json", 'j', VMT_TOOL_FLAG, false, NULL, "the same as --format json", MEMBER(json), NULL},
+	{"quiet", 'q', VMT_TOOL_FLAG, false, NULL, "the same as --format quiet", MEMBER(quiet),
+	 NULL},
 	{0},
 };
 
@@ -117,82 +142,6 @@ static int re_record_close(void *arg, const struct vmt_replay_report *report, st
 }
 
 /* -------------------------------------------------------------------------------------------- */
-/* Reports                                                                                      */
-/* -------------------------------------------------------------------------------------------- */
-
-/** Text may come out of a hostile guest: what is not UTF-8 becomes null. */
-static json_t *text_or_null(const char *text)
-{
-	json_t *j = text[0] ? json_string(text) : NULL;
-
-	return j ? j : json_null();
-}
-
-static json_t *number_or_null(uint64_t n)
-{
-	return n == VMT_REPLAY_NONE ? json_null() : json_integer((json_int_t)n);
-}
-
-static json_t *divergence_json(const struct vmt_divergence *d)
-{
-	if (d->difference == VMT_DIFFERS_NOTHING)
-		return json_null();
-	return json_pack("{ss so so so ss so so so so so so so}", "difference",
-			 vmt_difference_name(d->difference), "callback",
-			 number_or_null(d->callback), "replayed_callback",
-			 number_or_null(d->replayed_callback), "event", number_or_null(d->event),
-			 "provenance", vmt_provenance_name(d->provenance), "event_text",
-			 text_or_null(d->event_text), "what", text_or_null(d->what), "recorded",
-			 text_or_null(d->recorded), "replayed", text_or_null(d->replayed), "calls",
-			 text_or_null(d->calls), "prevent", text_or_null(d->prevent), "look",
-			 text_or_null(d->look));
-}
-
-static json_t *report_json(const struct vmt_replay_report *r)
-{
-	json_t *reads = json_object();
-
-	for (unsigned i = 1; i < VMT_PROVENANCE_COUNT; i++)
-		if (r->reads[i])
-			json_object_set_new(reads, vmt_provenance_name(i),
-					    json_integer((json_int_t)r->reads[i]));
-	return json_pack("{so so ss si ss sb sI sI sI sI sI sI sI so sI so so so so}", "trace",
-			 text_or_null(r->trace), "handler", text_or_null(r->handler), "verdict",
-			 vmt_verdict_name(r->verdict), "status", (int)r->verdict, "stop",
-			 vmt_replay_stop_name(r->stop), "complete", (int)r->complete,
-			 "recorded_events", (json_int_t)r->recorded_events, "delivered",
-			 (json_int_t)r->delivered, "suppressed", (json_int_t)r->suppressed, "blind",
-			 (json_int_t)r->blind, "misses", (json_int_t)r->misses, "emissions",
-			 (json_int_t)r->emissions, "differences", (json_int_t)r->differences,
-			 "last_event", number_or_null(r->last_event), "callbacks",
-			 (json_int_t)r->callbacks, "reads", reads, "first",
-			 divergence_json(&r->first), "blind_text", text_or_null(r->blind_text),
-			 "miss_text", text_or_null(r->miss_text));
-}
-
-static void print_report(const struct values *v, const struct vmt_replay_report *report)
-{
-	char line[512];
-	char *text;
-
-	if (v->json) {
-		json_t *j = report_json(report);
-
-		json_dumpf(j, stdout, JSON_COMPACT);
-		putchar('\n');
-		json_decref(j);
-		return;
-	}
-	if (v->quiet) {
-		printf("%s\n", vmt_replay_summary(report, line, sizeof(line)));
-		return;
-	}
-	text = vmt_replay_report_text(report);
-	printf("%s", text ? text : "vmireplay: no memory for the report\n");
-	free(text);
-}
-
-/* -------------------------------------------------------------------------------------------- */
 /* Running                                                                                      */
 /* -------------------------------------------------------------------------------------------- */
 
@@ -226,12 +175,76 @@ static int recorded_handler(const char *trace, char *name, size_t cap, struct vm
 	return n;
 }
 
-static int replay_one(const struct values *v, const char *trace, struct vmt_error *err)
+/** What the expectation adds to the report, as text. */
+static json_t *expectation_text(const struct vmireplay_expect *e)
+{
+	char line[4352];
+	json_t *text;
+
+	if (e->accepted)
+		snprintf(line, sizeof(line), "accepted: %s\n", e->path);
+	else if (e->differences == 0)
+		snprintf(line, sizeof(line), "as expected: %s\n", e->path);
+	text = json_string(e->accepted || e->differences == 0 ? line : e->text);
+	return text ? text : json_null();
+}
+
+/** The report of the run with what the expectation adds to it. */
+static json_t *make_case(struct vmt_replay_report *report, const struct vmireplay_expect *e,
+			 int status)
+{
+	json_t *c;
+
+	vmireplay_expect_show(e, status, report);
+	c = vmireplay_case(report, status);
+	if (!e->judged && !e->accepted)
+		return c;
+	json_object_set_new(c, "expected",
+			    json_pack("{ss sb sI sI}", "file", e->path, "accepted",
+				      (int)e->accepted, "records", (json_int_t)e->records,
+				      "differences", (json_int_t)e->differences));
+	json_object_set_new(c, "expectation", expectation_text(e));
+	return c;
+}
+
+/** Run the handler, and judge it by the recording and by its expectation. */
+static json_t *replay_with(const struct values *v, struct vmt_replay_run *run,
+			   struct vmt_error *err)
+{
+	struct vmireplay_expect e = {.fd = -1};
+	struct vmt_observer *observers[1];
+	struct vmt_replay_report report;
+	json_t *c = NULL;
+	int n = 0;
+
+	if (!v->no_expect)
+		n = vmireplay_expect_init(&e, run->trace, run->handler, v->accept, err);
+	if (e.observer) {
+		observers[0] = e.observer;
+		run->observers = observers;
+		run->nobservers = 1;
+	}
+	if (n >= 0)
+		n = vmt_replay_run(run, &report, err);
+	if (n >= 0)
+		n = v->no_expect ? (int)report.verdict
+				 : vmireplay_expect_judge(&e, &report, v->accept, err);
+	if (n >= 0)
+		c = make_case(&report, &e, n);
+	if (n >= 0 && v->accept && !e.accepted)
+		fprintf(stderr, "%s: %s: nothing was accepted: %s\n", tool_name, run->trace,
+			vmt_verdict_name((unsigned)n));
+	run->observers = NULL;
+	run->nobservers = 0;
+	vmireplay_expect_finish(&e);
+	return c;
+}
+
+static json_t *replay_one(const struct values *v, const char *trace, struct vmt_error *err)
 {
 	struct re_recording again = {.values = v};
 	const struct vmt_replay_hook hook = {re_record_open, re_record_close, &again};
 	struct vmt_tool_handler handler = {0};
-	struct vmt_replay_report report;
 	struct vmt_replay_run run = {
 		.trace = trace,
 		.replay =
@@ -249,6 +262,7 @@ static int replay_one(const struct values *v, const char *trace, struct vmt_erro
 		.memory_mb = (uint32_t)v->memory_mb,
 	};
 	char name[64] = "";
+	json_t *c;
 	int n = 0;
 
 	if (!v->handler)
@@ -257,47 +271,129 @@ static int replay_one(const struct values *v, const char *trace, struct vmt_erro
 		n = vmt_tool_handler_init(&handler, v->handler ? v->handler : name, &v->options,
 					  err);
 	if (n < 0)
-		return vmt_exit_of_error(err);
+		return NULL;
 	run.handler = handler.loaded.ops;
 	run.options = handler.options;
 	run.noptions = handler.noptions;
-	n = vmt_replay_run(&run, &report, err);
+	c = replay_with(v, &run, err);
 	vmt_tool_handler_finish(&handler);
-	if (n < 0)
-		return vmt_exit_of_error(err);
-	print_report(v, &report);
-	return (int)report.verdict;
+	return c;
+}
+
+struct running {
+	const struct values *v;
+	struct vmireplay_corpus corpus;
+};
+
+/** Case @i; what could not be run is a case too. */
+static json_t *run_case(void *arg, size_t i)
+{
+	const struct running *running = arg;
+	struct vmt_error err = {0};
+	json_t *c = replay_one(running->v, running->corpus.paths[i], &err);
+
+	if (c)
+		return c;
+	vmt_tool_complain(tool_name, &err);
+	return vmireplay_case_failed(running->corpus.paths[i], &err, vmt_exit_of_error(&err));
+}
+
+static enum vmireplay_format format_of(const struct values *v)
+{
+	if (v->json)
+		return VMIREPLAY_JSON;
+	return v->quiet ? VMIREPLAY_QUIET : (enum vmireplay_format)v->format;
+}
+
+/** Run all; text for people is printed as it comes when nothing else is asked for. */
+static int run_all(struct running *running, bool print, json_t *cases, struct vmt_error *err)
+{
+	const struct values *v = running->v;
+
+	if (v->jobs > 1)
+		return vmireplay_jobs((unsigned)(v->jobs < 1024 ? v->jobs : 1024),
+				      running->corpus.n, run_case, running, cases, err);
+	for (size_t i = 0; i < running->corpus.n; i++) {
+		json_t *c = run_case(running, i);
+
+		if (print)
+			vmireplay_print_case(c, format_of(v), stdout);
+		json_array_append_new(cases, c);
+	}
+	return 0;
+}
+
+/** The report, to where it was asked for. @printed: its parts stand there already. */
+static int report(const struct values *v, const json_t *cases, bool printed, struct vmt_error *err)
+{
+	FILE *out = stdout;
+
+	if (json_array_size(cases) == 0)
+		fprintf(stderr, "%s: there is no trace: nothing was judged\n", tool_name);
+	if (printed)
+		return 0;
+	if (v->output) {
+		out = fopen(v->output, "we");
+		if (!out)
+			return vmt_error_set_errno(err, VMT_E_IO, errno, v->output,
+						   "it cannot be written");
+		/* People still want to see what happened. */
+		vmireplay_print(cases, VMIREPLAY_QUIET, stdout);
+	}
+	vmireplay_print(cases, format_of(v), out);
+	if (out != stdout && fclose(out) != 0)
+		return vmt_error_set_errno(err, VMT_E_IO, errno, v->output, "it cannot be written");
+	return 0;
+}
+
+static int check_values(const struct values *v, size_t traces, struct vmt_error *err)
+{
+	if (v->re_record && traces > 1)
+		return vmt_error_set(err, VMT_E_INVALID, "command line",
+				     "--re-record takes one trace, and %zu are given", traces);
+	if (v->break_at != UINT64_MAX && !v->no_isolation)
+		return vmt_error_set(err, VMT_E_INVALID, "command line",
+				     "--break-at goes with --no-isolation");
+	if (v->accept && v->no_expect)
+		return vmt_error_set(err, VMT_E_INVALID, "command line",
+				     "--accept and --no-expect exclude each other");
+	return 0;
 }
 
 static int run(const void *values, int argc, char **argv)
 {
 	const struct values *v = values;
+	const enum vmireplay_format format = format_of(v);
+	const bool print = format <= VMIREPLAY_JSON && !v->output && v->jobs <= 1 && !v->merge;
+	struct running running = {.v = v};
+	json_t *cases = json_array();
 	struct vmt_error err = {0};
-	int worst = VMT_EXIT_SAME;
+	int status;
+	int n;
 
-	if (v->re_record && argc > 1) {
-		vmt_error_set(&err, VMT_E_INVALID, "command line",
-			      "--re-record takes one trace, and %d are given", argc);
-		return vmt_tool_complain(tool_name, &err);
+	if (v->merge) {
+		n = vmireplay_merge(argv, argc, cases, &err);
+	} else {
+		n = vmireplay_corpus_init(&running.corpus, argv, argc, &err);
+		if (n >= 0 && v->shard)
+			n = vmireplay_corpus_shard(&running.corpus, v->shard, &err);
+		if (n >= 0)
+			n = check_values(v, running.corpus.n, &err);
+		if (n >= 0)
+			n = run_all(&running, print, cases, &err);
 	}
-	if (v->break_at != UINT64_MAX && !v->no_isolation) {
-		vmt_error_set(&err, VMT_E_INVALID, "command line",
-			      "--break-at goes with --no-isolation");
-		return vmt_tool_complain(tool_name, &err);
-	}
-	for (int i = 0; i < argc; i++) {
-		int status;
-
-		err = (struct vmt_error){0};
-		status = replay_one(v, argv[i], &err);
-		if (err.status != VMT_OK)
-			vmt_tool_complain(tool_name, &err);
-		worst = vmt_exit_worse(worst, status);
-	}
-	return worst;
+	if (n >= 0)
+		n = report(v, cases, print, &err);
+	if (n < 0)
+		status = vmt_tool_complain(tool_name, &err);
+	else
+		status = vmireplay_cases_status(cases);
+	vmireplay_corpus_finish(&running.corpus);
+	json_decref(cases);
+	return status;
 }
 
-static const struct values defaults = {.break_at = UINT64_MAX};
+static const struct values defaults = {.break_at = UINT64_MAX, .jobs = 1};
 static const struct vmt_tool_verb verb = {
 	.arguments = "TRACE...",
 	.summary = "Run a handler over recorded traces and judge what it does.",

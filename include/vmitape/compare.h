@@ -228,9 +228,58 @@ VMT_API int vmt_comparison_json(const struct vmt_comparison *comparison,
 				const struct vmt_compare_report *report, vmt_compare_put *put,
 				void *context);
 
-/** One value as JSON: addresses as "0x..", bytes as digits, text that is no UTF-8 as an object. */
+/**
+ * One value as JSON: addresses as "0x..", bytes as digits, text that is no UTF-8 as {"bytes": ".."},
+ * numbers above the greatest signed one as text, since most readers would round them.
+ */
 VMT_API int vmt_compare_value_json(const struct vmt_value *value, vmt_compare_put *put,
 				   void *context);
+
+/* -------------------------------------------------------------------------------------------- */
+/* Expectations                                                                                 */
+/* -------------------------------------------------------------------------------------------- */
+
+/**
+ * What a handler is expected to say over a trace: lines of JSON, beside the trace. The first line
+ * tells of which trace and handler, the last one how the session ended; between them stand what was
+ * emitted, put out or reported as failed, each with its callback.
+ */
+struct vmt_expectation_head {
+	char trace[33];   /**< the record digest of the trace, as digits */
+	char handler[64]; /**< its name */
+	char version[64];
+};
+
+/** Write the first line. @schemas: NULL-terminated, those of the handler; NULL: none. */
+VMT_API int vmt_expectation_put_head(const struct vmt_expectation_head *head,
+				     const struct vmt_schema *const *schemas, vmt_compare_put *put,
+				     void *context);
+
+/** Write a record: an emission, an output (@schema may be NULL), a failure (without a schema). */
+VMT_API int vmt_expectation_put_record(const struct vmt_compare_place *place,
+				       enum vmt_compare_kind kind, const struct vmt_schema *schema,
+				       const struct vmt_value *values, size_t n,
+				       vmt_compare_put *put, void *context);
+
+/** Write the last line: vmt_end_name() of the session's end. */
+VMT_API int vmt_expectation_put_end(const char *end, vmt_compare_put *put, void *context);
+
+struct vmt_expectation {
+	struct vmt_expectation_head head;
+	struct vmt_compare_run *run; /**< to be compared by what was said: VMT_COMPARE_SAID */
+	uint64_t records;
+	bool ended; /**< the last line is there */
+};
+
+/**
+ * Read an expectation out of @text, @len bytes. -VMT_E_DAMAGED with the line's number in
+ * @err->place when it is none; -VMT_E_NOT_SUPPORTED: of a newer version; -VMT_E_LIMIT,
+ * -VMT_E_NO_MEMORY. One without its last line is read and says so in @ended. @expectation can be
+ * finished in any case.
+ */
+VMT_API int vmt_expectation_init(struct vmt_expectation *expectation, const char *text, size_t len,
+				 struct vmt_error *err);
+VMT_API void vmt_expectation_finish(struct vmt_expectation *expectation);
 
 #ifdef __cplusplus
 }
