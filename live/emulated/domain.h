@@ -36,6 +36,7 @@ struct vmt_emulated_vcpu {
 	bool up;          /**< not one that was never started, or was stopped for good */
 	bool initialised; /**< VCPUOP_initialise was called */
 	bool halted;      /**< waits for an interrupt */
+	bool plain;       /**< its last turn executed an instruction, and that was all */
 	bool in_delivery; /**< the emulator is delivering an event */
 	bool timer;       /**< the timer's interrupt waits */
 	bool delivering;  /**< @delivery has begun, and an event stopped it */
@@ -114,12 +115,19 @@ void vmt_emulated_hypercall_page(struct vmt_emulated *e, uint64_t gfn);
 extern const struct vmt_cpu_ops vmt_emulated_cpu_ops;
 /** One instruction or delivery of a vCPU that can run. 1, or negative. */
 int vmt_emulated_turn(struct vmt_emulated_vcpu *v);
+/**
+ * The same for a vCPU whose last turn was plain, when nothing has changed since and no interrupt is
+ * due: Xen would not have left the guest in between.
+ */
+int vmt_emulated_next(struct vmt_emulated_vcpu *v);
 /** The instruction at RIP. @exits: it leaves the guest, so no step event follows. 1, or negative. */
 int vmt_emulated_execute(struct vmt_emulated_vcpu *v, uint64_t intercepts, bool exits);
 /** Deliver @interrupt. VMT_GUEST_GOES_ON, VMT_GUEST_STOPPED (deliver it again later), or negative. */
 int vmt_emulated_deliver(struct vmt_emulated_vcpu *v, const struct vmt_interrupt *interrupt);
 /** The gfn of RIP as the guest's page tables say; Xen's INVALID_GFN where they say nothing. */
 vmt_gfn vmt_emulated_gfn_of_rip(struct vmt_emulated_vcpu *v);
+/** Has the model changed since a vCPU was scheduled in? */
+bool vmt_emulated_is_stale(const struct vmt_emulated *e);
 /** Note that @v's instruction, in e->result, cannot be emulated. Returns a negative status. */
 int vmt_emulated_refuse(struct vmt_emulated_vcpu *v);
 /** RF is cleared by the instruction that was executed with it, in e->result; not by IRET. */

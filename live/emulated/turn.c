@@ -242,7 +242,10 @@ void vmt_emulated_clear_rf(struct vmt_emulated_vcpu *v, bool was_set)
 	const uint8_t *insn = v->domain->result.insn;
 	bool is_iret = insn[0] == IRET || ((insn[0] & 0xf0) == REX && insn[1] == IRET);
 
-	if (was_set && !is_iret)
+	/* Between iterations a VM exit saves RF set; the last one clears it (SDM 3, 28.3.3). */
+	if (v->domain->result.stepped)
+		vmt_emulated_regs(v)->gprs.rflags |= VMT_RFLAGS_RF;
+	else if (was_set && !is_iret)
 		vmt_emulated_regs(v)->gprs.rflags &= ~VMT_RFLAGS_RF;
 }
 
@@ -253,6 +256,7 @@ static int done(struct vmt_emulated_vcpu *v, bool exits, bool rf)
 	vmt_emulated_clear_rf(v, rf);
 	vmt_emulator_commit(e->emulator, &v->cpu, &e->result);
 	v->trap |= e->result.pending_debug;
+	v->plain = !exits && !v->trap;
 	return exits ? 1 : retired(v);
 }
 
@@ -262,6 +266,7 @@ int vmt_emulated_execute(struct vmt_emulated_vcpu *v, uint64_t intercepts, bool 
 	const struct vmt_step how = {.intercepts = intercepts};
 	struct vmt_emulated *e = v->domain;
 
+	v->plain = false;
 	switch (vmt_emulator_step(e->emulator, &v->cpu, &how, &e->result)) {
 	case VMT_STEP_DONE:
 		return done(v, exits, rf);
@@ -323,13 +328,16 @@ static int timer_interrupt(struct vmt_emulated_vcpu *v)
 	return deliver_once(v, &what);
 }
 
+bool vmt_emulated_is_stale(const struct vmt_emulated *e)
+{
+	return vmt_model_generation(e->model) != e->model_generation;
+}
+
 static void note_changes(struct vmt_emulated *e)
 {
-	uint64_t generation = vmt_model_generation(e->model);
-
-	if (generation == e->model_generation)
+	if (!vmt_emulated_is_stale(e))
 		return;
-	e->model_generation = generation;
+	e->model_generation = vmt_model_generation(e->model);
 	e->intercepts = vmt_emulated_intercepts(e);
 	vmt_emulated_changed(e);
 }
@@ -357,6 +365,7 @@ int vmt_emulated_turn(struct vmt_emulated_vcpu *v)
 	int r = vmt_model_enter(e->model, v->number, &entry, &e->driver.err);
 
 	e->now += e->config.insn_ns;
+	v->plain = false;
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	if (entry.flags & VMT_ENTRY_WRITE)
@@ -367,5 +376,16 @@ int vmt_emulated_turn(struct vmt_emulated_vcpu *v)
 		v->delivery = entry.deliver;
 		v->halted = false;
 	}
-	return go_on(v, entry.flags & VMT_ENTRY_STEP);
+	r = go_on(v, entry.flags & VMT_ENTRY_STEP);
+	v->plain &= !(entry.flags & VMT_ENTRY_STEP);
+	return r;
+}
+
+int vmt_emulated_next(struct vmt_emulated_vcpu *v)
+{
+	struct vmt_emulated *e = v->domain;
+
+	e->now += e->config.insn_ns;
+	v->cpu.tsc = e->now;
+	return vmt_emulated_execute(v, e->intercepts, false);
 }

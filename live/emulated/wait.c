@@ -23,8 +23,8 @@
 #define TURN_MIN    64u
 #define TURN_SPREAD 192u
 
-/** How often the eventfd is looked at while the guest runs, in instructions. */
-#define LOOK_EVERY 4096u
+/** How often the eventfd is looked at while the guest runs, in turns. */
+#define LOOK_EVERY 32u
 
 struct waiting {
 	struct vmt_wait *wait;
@@ -120,15 +120,27 @@ static struct vmt_emulated_vcpu *choose(struct vmt_emulated *e)
 	return NULL;
 }
 
-/* One instruction of one vCPU. 1: done; 0: none can run; or negative. */
-static int take_turn(struct vmt_emulated *e)
+/*
+ * Instructions of one vCPU: one, and as many of its turn as are plain and begin before @until. 1:
+ * done; 0: none can run; or negative.
+ */
+static int take_turn(struct vmt_emulated *e, uint64_t until)
 {
 	struct vmt_emulated_vcpu *v = choose(e);
+	int r;
 
 	if (!v)
 		return 0;
 	e->turn_left--;
-	return vmt_emulated_turn(v);
+	r = vmt_emulated_turn(v);
+	if (e->config.timer_ns > 0 && v->next_timer < until)
+		until = v->next_timer;
+	while (r == 1 && v->plain && e->turn_left > 0 && e->now < until &&
+	       !vmt_emulated_is_stale(e)) {
+		e->turn_left--;
+		r = vmt_emulated_next(v);
+	}
+	return r;
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -193,7 +205,8 @@ static int run(struct vmt_emulated *e, struct waiting *w)
 			return over(w, VMT_WAIT_EVENTS);
 		if (e->gone)
 			return over(w, VMT_WAIT_GONE);
-		r = take_turn(e);
+		/* with events at hand, each instruction counts */
+		r = take_turn(e, waits > 0 ? 0 : w->endless ? UINT64_MAX : w->deadline);
 		if (r < 0)
 			return r;
 		r = r == 0 ? stand_still(e, w) : GO_ON;
@@ -232,7 +245,7 @@ int vmt_emulated_settle(struct vmt_driver *d, int timeout_ms)
 	/* A guest that has ended, or came to what cannot be emulated, is entered all the same. */
 	while (!e->gone && e->failed.status == 0 && r == 1 && vmt_model_unsettled(e->model) > 0 &&
 	       e->now <= deadline)
-		r = take_turn(e);
+		r = take_turn(e, 0);
 	if (r < 0 && e->failed.status == 0)
 		return r;
 	return vmt_model_settle(e->model, NULL, NULL, &d->err);

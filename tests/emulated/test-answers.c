@@ -258,6 +258,91 @@ static void an_injected_page_fault_reaches_the_guest(void **state)
 	guest_finish(&g);
 }
 
+/* Xen has these events since 4.18: they come in place of the access, which the monitor does. */
+static void port_accesses_are_told_before_they_are_done(void **state)
+{
+	static const struct {
+		uint8_t bytes, length;
+		bool in, string;
+	} expected[] = {
+		{1, 1, false, false}, {2, 2, false, false}, {4, 1, false, false},
+		{4, 1, true, false},  {4, 2, false, true},  {4, 2, true, true},
+	};
+	struct vmt_event ev;
+	struct vmt_gprs gprs;
+	struct guest g;
+
+	(void)state;
+	guest_init_with(&g, demo_elf, "scenes=io pace=0",
+			(struct vmt_emulated_config){.xen_major = 4, .xen_minor = 18});
+	guest_monitor(&g, VMT_MONITOR_IO, 0, true);
+	for (size_t i = 0; i < 6; i++) {
+		ev = guest_event(&g, VMT_EVENT_IO);
+		assert_int_equal(ev.u.io.port, 0x1e0);
+		assert_int_equal(ev.u.io.bytes, expected[i].bytes);
+		assert_int_equal(ev.u.io.in, expected[i].in);
+		assert_int_equal(ev.u.io.string, expected[i].string);
+		gprs = ev.regs.gprs;
+		gprs.rip += expected[i].length;
+		gprs.rax = 0x99;
+		guest_answer(&g, &ev, vmt_with_regs(CONTINUE, &gprs));
+	}
+	guest_event(&g, VMT_EVENT_IO);
+	assert_int_equal(guest_status(&g).vcpu[0].seen[DEMO_IO], 0x99);
+	guest_finish(&g);
+}
+
+static void ports_where_nothing_is_read_ones(void **state)
+{
+	struct guest g;
+
+	(void)state;
+	guest_init(&g, demo_elf, "scenes=io pace=0 rounds=2");
+	guest_run_out(&g, CONTINUE);
+	assert_int_equal(guest_status(&g).vcpu[0].seen[DEMO_IO], UINT32_MAX);
+	guest_finish(&g);
+}
+
+/** Two vCPUs in two views: each sees its own. */
+static void each_vcpu_is_in_a_view_of_its_own(void **state)
+{
+	unsigned rounds[2] = {0};
+	vmt_view views[2];
+	struct vmt_event ev;
+	struct guest g;
+
+	(void)state;
+	guest_init_with(&g, demo_elf, "scenes=exec,smp pace=3",
+			(struct vmt_emulated_config){.vcpus = 2});
+	while (!guest_status(&g).vcpu[1].online)
+		guest_wait(&g, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		views[i] = guest_view(&g);
+		guest_rights(&g, views[i], DEMO_GFN_EXEC << 12, VMT_RW);
+	}
+	guest_monitor(&g, VMT_MONITOR_SINGLESTEP, 0, true);
+	guest_ok(&g, vmt_driver_switch_view(g.d, views[0]));
+	for (unsigned i = 0; i < 200; i++) {
+		if (guest_wait(&g, 100) != VMT_WAIT_EVENTS)
+			break;
+		while (vmt_driver_next(g.d, &ev) == 1) {
+			vmt_view own = views[ev.vcpu];
+
+			if (ev.reason == VMT_EVENT_SINGLESTEP) {
+				assert_int_equal(ev.view, 0);
+				guest_answer(&g, &ev, vmt_with_view(CONTINUE, own));
+				continue;
+			}
+			if (rounds[ev.vcpu]++ > 0)
+				assert_int_equal(ev.view, own);
+			guest_answer(&g, &ev, vmt_with_view(vmt_respond(VMT_SINGLESTEP), 0));
+		}
+	}
+	assert_true(rounds[0] > 20 && rounds[1] > 20);
+	guest_passed(&g);
+	guest_finish(&g);
+}
+
 /* -------------------------------------------------------------------------------------------- */
 /* Kernel and user                                                                              */
 /* -------------------------------------------------------------------------------------------- */
@@ -349,6 +434,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(an_int3_goes_to_the_guest_when_reinjected),
 		cmocka_unit_test(a_debug_exception_goes_to_the_guest_when_reinjected),
 		cmocka_unit_test(an_injected_page_fault_reaches_the_guest),
+		cmocka_unit_test(port_accesses_are_told_before_they_are_done),
+		cmocka_unit_test(ports_where_nothing_is_read_ones),
+		cmocka_unit_test(each_vcpu_is_in_a_view_of_its_own),
 		cmocka_unit_test(user_mode_is_seen_as_such),
 		cmocka_unit_test(page_faults_are_the_guests_own),
 		cmocka_unit_test(a_step_into_a_page_fault_ends_at_its_handler),
