@@ -149,3 +149,26 @@ int vmt_xen_rescue(const char *domain, struct vmt_xen_repair_report *report, str
 	module = module_load(err);
 	return module ? module->rescue(domain, report, err) : -err->status;
 }
+
+/* -------------------------------------------------------------------------------------------- */
+/* Diagnosis                                                                                    */
+/* -------------------------------------------------------------------------------------------- */
+
+const char *vmt_xen_verdict_name(unsigned verdict)
+{
+	static const char *const names[] = {"ok", "limited", "no"};
+
+	return verdict < sizeof(names) / sizeof(names[0]) ? names[verdict] : "unknown";
+}
+
+int vmt_xen_diagnose(const char *domain, struct vmt_xen_diagnosis *diagnosis, struct vmt_error *err)
+{
+	const struct vmt_xen_module *module;
+	struct vmt_error mine = {0};
+
+	if (!err)
+		err = &mine;
+	memset(diagnosis, 0, sizeof(*diagnosis));
+	module = module_load(err);
+	return module ? module->diagnose(domain, diagnosis, err) : -err->status;
+}

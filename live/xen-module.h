@@ -8,7 +8,7 @@
 #include <vmitape/xen.h>
 
 /** Counts up whenever this, vmt_driver_ops or what they point to changes. */
-#define VMT_XEN_MODULE_ABI 2u
+#define VMT_XEN_MODULE_ABI 3u
 
 struct vmt_xen_keeping; /* the module's part of a keeper */
 
@@ -25,6 +25,8 @@ struct vmt_xen_module {
 	void (*keeper_destroy)(struct vmt_xen_keeping *keeping);
 	int (*rescue)(const char *domain, struct vmt_xen_repair_report *report,
 		      struct vmt_error *err);
+	int (*diagnose)(const char *domain, struct vmt_xen_diagnosis *diagnosis,
+			struct vmt_error *err);
 };
 
 VMT_API extern const struct vmt_xen_module vmt_xen_module;

@@ -39,6 +39,9 @@ static const struct vmt_tool_option options[] = {
 	 NULL},
 	{"max-seconds", 0, VMT_TOOL_NUMBER, false, "N", "stop after N seconds of the domain's time",
 	 MEMBER(max_seconds), NULL},
+	{"max-bytes", 0, VMT_TOOL_NUMBER, true, "N",
+	 "stop when the trace has N bytes; it grows by chunks, once a second at least",
+	 MEMBER(max_bytes), NULL},
 	{"timeout", 0, VMT_TOOL_NUMBER, false, "MS",
 	 "call the handler's handle_timeout after so many milliseconds without an event",
 	 MEMBER(timeout_ms), NULL},
@@ -64,6 +67,7 @@ int main(int argc, char **argv)
 			.values_size = sizeof(struct vmirec_values),
 			.defaults = &defaults,
 		},
+		vmirec_doctor,
 		vmirec_rescue,
 	};
 	const struct vmt_tool tool = {VMIREC, "record a VMI handler's session", verbs,

@@ -29,7 +29,7 @@ struct vmirec_values {
 int vmirec_record(const void *values, int argc, char **argv);
 
 /** The other verbs. */
-extern const struct vmt_tool_verb vmirec_rescue;
+extern const struct vmt_tool_verb vmirec_doctor, vmirec_rescue;
 
 /* -------------------------------------------------------------------------------------------- */
 /* vmirec-watch.c: signals, limits, logs                                                        */
@@ -41,6 +41,9 @@ struct vmirec_watcher {
 	const struct vmirec_values *values;
 	struct vmt_session *session;
 	uint64_t events, start;
+	uint64_t by_reason[VMT_REASON_COUNT];
+	uint64_t looked; /**< when size and terminal were last seen to, ms */
+	bool terminal;   /**< counts are shown there */
 	enum vmt_trace_end_reason reason;
 };
 

@@ -98,6 +98,45 @@ VMT_API void vmt_xen_keeper_destroy(struct vmt_xen_keeper *keeper);
 VMT_API int vmt_xen_rescue(const char *domain, struct vmt_xen_repair_report *report,
 			   struct vmt_error *err);
 
+/* -------------------------------------------------------------------------------------------- */
+/* What works here                                                                              */
+/* -------------------------------------------------------------------------------------------- */
+
+enum vmt_xen_verdict {
+	VMT_XEN_WORKS = 0,
+	VMT_XEN_LIMITED = 1, /**< a session can be, without something */
+	VMT_XEN_FAILS = 2,   /**< no session can be */
+};
+
+/** "ok", "limited", "no". Never NULL. */
+VMT_API const char *vmt_xen_verdict_name(unsigned verdict);
+
+/** One thing that was looked at. */
+struct vmt_xen_check {
+	char name[24];    /**< "altp2m" */
+	uint32_t verdict; /**< enum vmt_xen_verdict */
+	char found[384];  /**< a sentence: what there is, and what follows */
+	char remedy[256]; /**< what to do; "": nothing */
+};
+
+#define VMT_XEN_CHECKS_MAX 24u
+
+struct vmt_xen_diagnosis {
+	uint32_t nchecks;
+	uint32_t verdict;      /**< the worst */
+	uint32_t capabilities; /**< enum vmt_capability bits of a session; 0 when none can be */
+	uint32_t views;        /**< how many, view 0 included */
+	struct vmt_xen_check checks[VMT_XEN_CHECKS_MAX];
+};
+
+/**
+ * Look at this host and, when @domain is not NULL, at that domain: what works, what does not and why.
+ * Nothing is changed. 0 however bad it stands; negative only when there is nothing to look with
+ * (-VMT_E_NOT_SUPPORTED: the Xen module is not installed).
+ */
+VMT_API int vmt_xen_diagnose(const char *domain, struct vmt_xen_diagnosis *diagnosis,
+			     struct vmt_error *err);
+
 #ifdef __cplusplus
 }
 #endif

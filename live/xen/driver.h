@@ -12,7 +12,8 @@
  *   teardown.c   reset, settle, detach, close                   failure.c    errno -> error
  *   journal.c    what was changed, where it outlives the session
  *   link.c       the session's side of the keeper               keeper.c     the keeper
- *   repair.c     undoing what a dead session has left
+ *   repair.c     undoing what a dead session has left           rescue.c     the same without a keeper
+ *   doctor.c     what works on this host and domain             module.c     all that the module offers
  *
  * Functions return 0 (or what they say) or a negative status with base.err filled.
  */
@@ -140,6 +141,8 @@ int vmt_xen_open_host(struct vmt_xen *x);
 int vmt_xen_find_domain(struct vmt_xen *x, const char *wanted, xc_domaininfo_t *info);
 /** Can events be had of it? 0, or why not. Asks nothing of Xen. */
 int vmt_xen_check_domain(struct vmt_xen *x, const xc_domaininfo_t *info);
+/** Does Xen speak of events as this module does? */
+int vmt_xen_check_events(struct vmt_xen *x);
 
 /* -------------------------------------------------------------------------------------------- */
 /* failure.c                                                                                    */

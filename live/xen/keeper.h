@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The keeper's and the rescuer's inside; see <vmitape/xen.h> for each function's outside.
+ * What the module offers besides the driver: keeper, rescue, diagnosis; see <vmitape/xen.h> for each function's outside.
  */
 #ifndef VMITAPE_LIVE_XEN_KEEPER_H
 #define VMITAPE_LIVE_XEN_KEEPER_H
@@ -16,6 +16,9 @@ int vmt_xen_keeping_repair(struct vmt_xen_keeping *k, struct vmt_xen_repair_repo
 void vmt_xen_keeping_destroy(struct vmt_xen_keeping *k);
 int vmt_xen_rescue_domain(const char *domain, struct vmt_xen_repair_report *report,
 			  struct vmt_error *err);
+
+int vmt_xen_diagnose_domain(const char *domain, struct vmt_xen_diagnosis *diagnosis,
+			    struct vmt_error *err);
 
 /** From the journal, which x has open: the domain's number and name, its vCPUs. */
 int vmt_xen_take_journal_domain(struct vmt_xen *x);

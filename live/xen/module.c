@@ -13,4 +13,5 @@ const struct vmt_xen_module vmt_xen_module = {
 	.keeper_repair = vmt_xen_keeping_repair,
 	.keeper_destroy = vmt_xen_keeping_destroy,
 	.rescue = vmt_xen_rescue_domain,
+	.diagnose = vmt_xen_diagnose_domain,
 };

@@ -234,7 +234,7 @@ static int take_domain(struct vmt_xen *x, const xc_domaininfo_t *info, bool *alt
 /* Attaching                                                                                    */
 /* -------------------------------------------------------------------------------------------- */
 
-static int check_event_version(struct vmt_xen *x)
+int vmt_xen_check_events(struct vmt_xen *x)
 {
 	int version = xc_vm_event_get_version(x->xch);
 
@@ -306,7 +306,7 @@ static int open_all(struct vmt_xen *x, const struct vmt_xen_config *config)
 	if (r == 0)
 		r = vmt_xen_check_domain(x, &info);
 	if (r == 0)
-		r = check_event_version(x);
+		r = vmt_xen_check_events(x);
 	if (r == 0)
 		r = take_domain(x, &info, &altp2m);
 	if (r == 0)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 
 SOURCE, BUILD = sys.argv[1:3]
 SCENARIO = os.path.join(SOURCE, "fixtures/scenarios/processes.scn")
@@ -232,6 +233,71 @@ def without_xen_its_backend_is_status_6_with_a_sentence(folder):
     _, err = run("vmirec", "-b", "xen", "-d", "guest", "-H", "tiny", "-o", path, status=6)
     assert err.startswith("vmirec: xen: "), err
     assert not os.listdir(folder), os.listdir(folder)
+
+
+@test
+def a_handler_that_crashes_is_status_5_and_its_trace_has_all_up_to_there(folder):
+    path = os.path.join(folder, "x.vmt")
+    handler = os.path.join(BUILD, "fixtures/handlers/crasher.so")
+    _, err = run("vmirec", "-g", SCENARIO, "-H", handler, "-o", path, status=5)
+    assert "the handler crashed" in err, err
+    assert os.listdir(folder) == ["x.vmt.partial"], os.listdir(folder)
+    out, _ = run("vmitrace", "dump", "--json", path + ".partial", status=3)
+    records = [json.loads(line) for line in out.splitlines()]
+    assert sum(r["kind"] == "event" for r in records) == 3, out
+    assert records[-1]["kind"] == "crash" and records[-1]["signal"] == 11, records[-1]
+
+
+@test
+def a_killed_session_loses_no_record(folder):
+    path = os.path.join(folder, "x.vmt")
+    scenario = os.path.join(folder, "s.scn")
+    with open(SCENARIO) as f:
+        text = f.read()
+    with open(scenario, "w") as f:
+        f.write(re.sub(r"^domain (.*)$", r"domain \1 idle", text, count=1, flags=re.M))
+    words = ["-q", "-g", scenario, "-H", "tiny", "-O", "count=0", "-o", path]
+    session = subprocess.Popen([os.path.join(BUILD, "tools/vmirec"), *words])
+    deadline = time.monotonic() + 30
+    while not (os.path.exists(path + ".partial") and os.path.getsize(path + ".partial") > 100):
+        assert time.monotonic() < deadline, "no record came"
+        time.sleep(0.05)
+    session.kill()
+    session.wait()
+    kinds = []
+    while "crash" not in kinds:
+        assert time.monotonic() < deadline, kinds
+        time.sleep(0.05)
+        out, _ = run("vmitrace", "dump", "--json", path + ".partial", status=3)
+        kinds = [json.loads(line)["kind"] for line in out.splitlines()]
+    assert kinds.count("emission") == 41, kinds
+
+
+@test
+def the_doctor_says_that_there_is_no_xen_with_status_6(folder):
+    if os.path.exists("/proc/xen/privcmd") or os.path.exists("/dev/xen/privcmd"):
+        return  # the Xen lab's tests see to that
+    out, _ = run("vmirec", "doctor", status=6)
+    assert re.match(r"no +(privcmd|module) ", out), out
+    assert "dom0" in out or "libxen-dev" in out, out
+    out, _ = run("vmirec", "doctor", "--json", "--domain", "guest", status=6)
+    report = json.loads(out)
+    assert report["verdict"] == "no" and report["capabilities"] == [], report
+    assert len(report["checks"]) == 1 and report["checks"][0]["found"], report
+
+
+@test
+def verbs_stand_beside_recording(folder):
+    out, _ = run("vmirec", "--help")
+    assert "doctor" in out and "rescue" in out, out
+    out, _ = run("vmirec", "rescue", "--help")
+    assert out.startswith("Usage: vmirec rescue"), out
+    _, err = run("vmirec", "rescue", status=2)
+    assert "DOMAIN" in err, err
+    _, err = run("vmirec", "fly", status=2)
+    assert err.startswith("vmirec: "), err
+    out, _ = run("vmirec", "--print-man")
+    assert "# doctor" in out and "# rescue" in out and "# OPTIONS" in out, out
 
 
 @test
