@@ -134,3 +134,13 @@ const struct vmt_reg_field *vmt_regs_differ(const struct vmt_regs *a, const stru
 	}
 	return NULL;
 }
+
+void vmt_regs_merge(struct vmt_regs *regs, const struct vmt_regs *more)
+{
+	const uint64_t take = more->known & ~regs->known;
+
+	for (size_t i = 0; take != 0 && i < vmt_reg_nfields; i++)
+		if (take & VMT_KNOWN(vmt_reg_fields[i].bit))
+			vmt_reg_set(regs, &vmt_reg_fields[i],
+				    vmt_reg_get(more, &vmt_reg_fields[i]));
+}

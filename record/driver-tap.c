@@ -129,6 +129,48 @@ static int write_memory(struct vmt_recorder *r, struct vmt_call *call)
 	return record_call(r, &tc, call, NULL);
 }
 
+/** A page that the answer's effect touches: it is recorded, and given to whoever says so. */
+static const uint8_t *context_page(void *to, vmt_gfn gfn)
+{
+	struct vmt_recorder *r = to;
+	struct vmt_trace_capture capture = {.purpose = VMT_TRACE_EVENT_CONTEXT, .gfn = gfn};
+
+	capture.result = vmt_driver_read(r->inner, gfn, 0, r->page, VMT_PAGE_SIZE);
+	if (capture.result < 0)
+		capture.error = r->inner->err;
+	else
+		capture.result = 0;
+	vmt_recorder_append(r, VMT_TRACE_CAPTURE, &capture, capture.result < 0 ? NULL : r->page);
+	return capture.result < 0 ? NULL : r->page;
+}
+
+/** Before an answer that lets a vCPU go on: what its effect depends on. */
+static void capture_context(struct vmt_recorder *r, const struct vmt_event *ev,
+			    const struct vmt_response *rsp)
+{
+	struct vmt_vcpu_context context;
+	struct vmt_call call = {
+		.op = VMT_CALL_GET_CONTEXT,
+		.u.get_context = {.vcpu = ev->vcpu, .context = &context},
+	};
+	const struct vmt_error err = r->base.driver.err;
+
+	memset(&context, 0, sizeof(context));
+	plain(r, &call);
+	r->config.context(r->config.context_arg, ev, rsp, call.result < 0 ? NULL : &context,
+			  context_page, r);
+	/* None of this is the session's business. */
+	r->base.driver.err = err;
+}
+
+static int answer(struct vmt_recorder *r, struct vmt_call *call)
+{
+	if (r->config.capture >= VMT_CAPTURE_CONTEXT && vmt_recorder_is_on(r) &&
+	    (call->u.answer.event->flags & VMT_EVENT_SYNC))
+		capture_context(r, call->u.answer.event, call->u.answer.response);
+	return plain(r, call);
+}
+
 static int alloc_gfn(struct vmt_recorder *r, struct vmt_call *call)
 {
 	struct vmt_trace_call tc = {.asked = *call->u.alloc_gfn.gfn};
@@ -142,6 +184,7 @@ static int (*const taps[VMT_CALL_OP_COUNT])(struct vmt_recorder *, struct vmt_ca
 	[VMT_CALL_INFO] = info,          [VMT_CALL_WAIT] = wait_events,
 	[VMT_CALL_NEXT] = next_event,    [VMT_CALL_READ] = read_memory,
 	[VMT_CALL_WRITE] = write_memory, [VMT_CALL_ALLOC_GFN] = alloc_gfn,
+	[VMT_CALL_ANSWER] = answer,
 };
 
 static int tap_call(struct vmt_call_driver *d, struct vmt_call *call)

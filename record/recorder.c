@@ -10,6 +10,7 @@
 static const char *const capture_names[] = {
 	[VMT_CAPTURE_READS] = "reads",
 	[VMT_CAPTURE_PAGES] = "pages",
+	[VMT_CAPTURE_CONTEXT] = "context",
 };
 #define NCAPTURES (sizeof(capture_names) / sizeof(capture_names[0]))
 
@@ -57,9 +58,15 @@ int vmt_recorder_create(struct vmt_driver *inner, const struct vmt_recorder_conf
 				     "it needs a driver and a trace writer");
 	if (config->capture >= NCAPTURES)
 		return vmt_error_set(err, VMT_E_INVALID, "recorder",
-				     "capture policy %u is not known; take %s or %s",
+				     "capture policy %u is not known; take %s, %s or %s",
 				     config->capture, capture_names[VMT_CAPTURE_READS],
-				     capture_names[VMT_CAPTURE_PAGES]);
+				     capture_names[VMT_CAPTURE_PAGES],
+				     capture_names[VMT_CAPTURE_CONTEXT]);
+	if (config->capture >= VMT_CAPTURE_CONTEXT && !config->context)
+		return vmt_error_set(err, VMT_E_INVALID, "recorder",
+				     "capture policy %s needs somebody who says which pages a step "
+				     "touches: vmt_dry_run_pages()",
+				     capture_names[config->capture]);
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return vmt_error_set(err, VMT_E_NO_MEMORY, "recorder", "no memory for a recorder");

@@ -263,13 +263,35 @@ int vmt_model_only(struct vmt_replay *r, struct vmt_call *call)
 	}
 }
 
+/** A page that the recorder had captured by itself at this place, and captures again. */
+static bool captured(struct vmt_replay *r, struct vmt_call *call)
+{
+	const struct vmt_trace_record *front = r->past ? NULL : vmt_window_at(&r->window, 0);
+	const struct vmt_trace_capture *c = front ? front->body : NULL;
+	const uint8_t *bytes;
+
+	if (!r->config.recording || !front || front->kind != VMT_TRACE_CAPTURE ||
+	    c->gfn.n != call->u.read.gfn.n || call->u.read.len != VMT_PAGE_SIZE)
+		return false;
+	bytes = c->result < 0 ? NULL : vmt_stored_pages_get(&r->facts.pages, c->page);
+	if (c->result >= 0 && !bytes)
+		return false;
+	if (bytes)
+		memcpy(call->u.read.buf, bytes, VMT_PAGE_SIZE);
+	else
+		r->base.driver.err = c->error;
+	call->result = c->result;
+	vmt_align_use(r);
+	return true;
+}
+
 int vmt_session_level_call(struct vmt_replay *r, struct vmt_call *call)
 {
 	const struct vmt_trace_call *tc;
 	size_t n;
 
 	if (call->op == VMT_CALL_READ)
-		return vmt_replay_read(r, call);
+		return captured(r, call) ? call->result : vmt_replay_read(r, call);
 	n = vmt_align_seek(r, CALL(call->op), STIMULI & ~CALL(call->op));
 	if (n == VMT_NOT_FOUND)
 		return vmt_model_only(r, call);

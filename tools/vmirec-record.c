@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <vmitape/dry-run.h>
 #include <vmitape/emulated.h>
 #include <vmitape/record.h>
 #include <vmitape/test.h>
@@ -19,6 +20,7 @@
 /** What was opened, in the order in which it is closed again. */
 struct recording {
 	struct vmt_tool_handler handler;
+	struct vmt_dry_run *dry;   /**< for the policy `context` */
 	struct vmt_driver *driver; /**< the recorder around the backend */
 	struct vmirec_keeper keeper;
 	struct vmt_trace_writer *writer;
@@ -131,8 +133,12 @@ static int open_recording(struct recording *r, const struct vmirec_values *v, st
 		n = vmirec_keeper_start(&r->keeper, v, &r->writer, err);
 	if (n >= 0)
 		n = open_backend(r, v, &backend, err);
+	if (n >= 0 && config.capture >= VMT_CAPTURE_CONTEXT)
+		n = vmt_dry_run_create(&r->dry, err);
 	if (n >= 0) {
 		config.writer = r->writer;
+		config.context = vmt_dry_run_pages;
+		config.context_arg = r->dry;
 		n = vmt_recorder_create(backend, &config, &r->driver, err);
 	}
 	if (n < 0)
@@ -177,6 +183,7 @@ static int close_recording(struct recording *r, int n, struct vmt_error *err)
 	if (r->driver)
 		lost = *vmt_recorder_error(r->driver);
 	vmt_driver_close(r->driver);
+	vmt_dry_run_destroy(r->dry);
 	if (!r->writer || n < 0) {
 		vmt_trace_writer_abandon(r->writer);
 	} else if (vmt_trace_writer_close(r->writer, r->watcher.reason, NULL, &r->summary,

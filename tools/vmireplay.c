@@ -8,12 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vmitape/dry-run.h>
 #include <vmitape/record.h>
 #include <vmitape/replay.h>
 
 #include "common/handler.h"
 #include "common/options.h"
 #include "common/status.h"
+#include "vmireplay-fidelity.h"
 #include "vmireplay.h"
 
 static const char tool_name[] = "vmireplay";
@@ -27,7 +29,7 @@ struct values {
 	struct vmt_tool_list options;
 	unsigned match, missing, format;
 	bool allow_cut, no_isolation, json, quiet, replace;
-	bool accept, no_expect, merge;
+	bool accept, no_expect, merge, verify_emulation;
 	uint64_t break_at, hang_ms, memory_mb, jobs;
 };
 
@@ -81,6 +83,10 @@ static const struct vmt_tool_option options[] = {
 	 "write the report there, and text to the "
 	 "terminal",
 	 MEMBER(output), NULL},
+	{"verify-emulation", 0, VMT_TOOL_FLAG, false, NULL,
+	 "run no handler: emulate each recorded response whose effect is the next recorded event, "
+	 "and tell how often the two agree",
+	 MEMBER(verify_emulation), NULL},
 	{"json", 'j', VMT_TOOL_FLAG, false, NULL, "the same as --format json", MEMBER(json), NULL},
 	{"quiet", 'q', VMT_TOOL_FLAG, false, NULL, "the same as --format quiet", MEMBER(quiet),
 	 NULL},
@@ -95,6 +101,7 @@ struct re_recording {
 	const struct values *values;
 	const struct vmt_replay_origin *origin;
 	struct vmt_trace_writer *writer;
+	struct vmt_dry_run *dry;
 	struct vmt_driver *recorder;
 };
 
@@ -117,7 +124,12 @@ static int re_record_open(void *arg, struct vmt_driver *inner, struct vmt_driver
 	if (n < 0)
 		return n;
 	config.writer = r->writer;
-	n = vmt_recorder_create(inner, &config, outer, err);
+	config.context = vmt_dry_run_pages;
+	if (config.capture >= VMT_CAPTURE_CONTEXT)
+		n = vmt_dry_run_create(&r->dry, err);
+	config.context_arg = r->dry;
+	if (n >= 0)
+		n = vmt_recorder_create(inner, &config, outer, err);
 	if (n < 0) {
 		vmt_trace_writer_abandon(r->writer);
 		return n;
@@ -133,6 +145,7 @@ static int re_record_close(void *arg, const struct vmt_replay_report *report, st
 	const struct vmt_error *lost = vmt_recorder_error(r->recorder);
 
 	(void)report;
+	vmt_dry_run_destroy(r->dry);
 	if (lost->status != VMT_OK) {
 		*err = *lost;
 		vmt_trace_writer_abandon(r->writer);
@@ -366,11 +379,19 @@ static int run(const void *values, int argc, char **argv)
 	const enum vmireplay_format format = format_of(v);
 	const bool print = format <= VMIREPLAY_JSON && !v->output && v->jobs <= 1 && !v->merge;
 	struct running running = {.v = v};
-	json_t *cases = json_array();
+	json_t *cases;
 	struct vmt_error err = {0};
 	int status;
 	int n;
 
+	if (v->verify_emulation) {
+		status = vmt_vmireplay_fidelity(argv, argc, format == VMIREPLAY_JSON,
+						format == VMIREPLAY_QUIET, &err);
+		if (err.status != VMT_OK)
+			vmt_tool_complain(tool_name, &err);
+		return status;
+	}
+	cases = json_array();
 	if (v->merge) {
 		n = vmireplay_merge(argv, argc, cases, &err);
 	} else {

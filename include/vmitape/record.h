@@ -34,13 +34,26 @@ enum vmt_capture {
 	VMT_CAPTURE_READS = 1,
 	/** The whole page around each read and write: a changed handler finds its neighbourhood. */
 	VMT_CAPTURE_PAGES = 2,
+	/**
+	 * And, for each event that holds its vCPU, the registers that the event lacks and the pages
+	 * that its answer's effect will touch, so that a replay can emulate another answer.
+	 */
+	VMT_CAPTURE_CONTEXT = 3,
 };
 
-/** "reads", "pages"; "unknown" else. Never NULL. */
+/** "reads", "pages", "context"; "unknown" else. Never NULL. */
 VMT_API const char *vmt_capture_name(unsigned capture);
 
 /** The policy called @name, or 0. */
 VMT_API unsigned vmt_capture_find(const char *name);
+
+/**
+ * Says which pages the effect of @rsp to @ev touches: asks @page for each, once, which returns its
+ * 4096 bytes or NULL. vmt_dry_run_pages() (dry-run.h) is one.
+ */
+typedef void vmt_context_fn(void *arg, const struct vmt_event *ev, const struct vmt_response *rsp,
+			    const struct vmt_vcpu_context *context,
+			    const uint8_t *(*page)(void *to, vmt_gfn gfn), void *to);
 
 /** 0 or NULL: the default. Pointers must live as long as the recorder. */
 struct vmt_recorder_config {
@@ -52,6 +65,8 @@ struct vmt_recorder_config {
 	const void *handler_hash;  /**< SHA-256 of the handler's file, 32 bytes, or NULL */
 	int timeout_ms, settle_ms; /**< as in the session's configuration */
 	uint32_t drain_max;
+	vmt_context_fn *context; /**< required for VMT_CAPTURE_CONTEXT */
+	void *context_arg;
 };
 
 /**

@@ -120,6 +120,9 @@ VMT_API void vmt_reg_set(struct vmt_regs *regs, const struct vmt_reg_field *fiel
 VMT_API const struct vmt_reg_field *vmt_regs_differ(const struct vmt_regs *a,
 						    const struct vmt_regs *b, uint64_t mask);
 
+/** Take from @more what @regs does not know and @more does. */
+VMT_API void vmt_regs_merge(struct vmt_regs *regs, const struct vmt_regs *more);
+
 /** The current privilege level, 0 to 3: the DPL of SS, which is what a CPU uses. */
 static inline unsigned vmt_cpl(const struct vmt_regs *regs)
 {

@@ -9,8 +9,10 @@
 #include <vmitape/breakpoint.h>
 #include <vmitape/call.h>
 #include <vmitape/driver.h>
+#include <vmitape/dry-run.h>
 #include <vmitape/emission.h>
 #include <vmitape/event.h>
+#include <vmitape/fidelity.h>
 #include <vmitape/handler.h>
 #include <vmitape/memory.h>
 #include <vmitape/registers.h>

@@ -122,11 +122,28 @@ static const struct vmt_step guest[] = {
 	VMT_WORLD_IDLE(UINT64_C(6000000000)),
 };
 
+/** Says that a step touches page 6, and one that is not there. */
+static void two_pages(void *arg, const struct vmt_event *ev, const struct vmt_response *rsp,
+		      const struct vmt_vcpu_context *context,
+		      const uint8_t *(*page)(void *to, vmt_gfn gfn), void *to)
+{
+	const uint8_t *bytes = page(to, vmt_gfn_from(6));
+
+	(void)arg;
+	assert_int_equal(ev->reason, VMT_EVENT_CPUID);
+	assert_true(rsp->flags & VMT_RSP_REGS); /* the answer is known by then */
+	assert_non_null(context);
+	assert_true(context->regs.known & VMT_KNOWN(VMT_REG_IDTR));
+	assert_int_equal(bytes[0], 0xcc);
+	assert_null(page(to, vmt_gfn_from(0x40000)));
+}
+
 static void record(struct fixture *f, unsigned capture)
 {
 	static const struct vmt_memory_file files[] = {
 		{.path = "symbols", .data = "abc", .len = 3}};
-	struct vmt_recorder_config config = {.capture = (uint8_t)capture, .tool = "test"};
+	struct vmt_recorder_config config = {
+		.capture = (uint8_t)capture, .tool = "test", .context = two_pages};
 	struct vmt_memory_files source;
 	struct vmt_observer *observers[1];
 	struct vmt_session_config session = {.handler = &handler, .files = &source.source};
@@ -261,6 +278,44 @@ static void the_pages_policy_keeps_the_pages_around_reads_and_writes(void **stat
 	assert_memory_equal(page + 8, "ABCDEFGH", 8);
 	assert_int_equal(page[0], 0);
 	assert_int_equal(page[16], 0);
+}
+
+static void the_context_policy_keeps_what_an_answer_depends_on(void **state)
+{
+	struct fixture *f = *state;
+	struct vmt_trace_record record_;
+	const struct vmt_trace_capture *capture;
+	const struct vmt_trace_call *tc;
+	struct vmt_error err = {0};
+	uint8_t page[VMT_PAGE_SIZE];
+
+	record(f, VMT_CAPTURE_CONTEXT);
+	finish(f);
+	tc = find(f, VMT_TRACE_CALL + VMT_CALL_GET_CONTEXT, &record_);
+	assert_true(tc->call.u.get_context.context->regs.known & VMT_KNOWN(VMT_REG_IDTR));
+	capture = find(f, VMT_TRACE_CAPTURE, &record_);
+	assert_int_equal(capture->purpose, VMT_TRACE_EVENT_CONTEXT);
+	assert_int_equal(capture->gfn.n, 6);
+	vmt_assert_ok(vmt_trace_reader_page(f->reader, capture->page, page, &err), &err);
+	assert_int_equal(page[0], 0xcc);
+	capture = find(f, VMT_TRACE_CAPTURE, &record_);
+	assert_int_equal(capture->gfn.n, 0x40000);
+	assert_int_equal(capture->result, -VMT_E_UNMAPPED);
+	assert_true(capture->error.text[0]);
+	find(f, VMT_TRACE_CALL + VMT_CALL_ANSWER, &record_); /* before it took effect */
+}
+
+static void context_needs_somebody_who_knows_what_a_step_touches(void **state)
+{
+	const struct vmt_recorder_config config = {.capture = VMT_CAPTURE_CONTEXT,
+						   .writer = (struct vmt_trace_writer *)state};
+	struct vmt_driver *scripted, *d;
+	struct vmt_error err = {0};
+
+	vmt_assert_ok(vmt_scripted_create(NULL, &scripted, &err), &err);
+	assert_int_equal(vmt_recorder_create(scripted, &config, &d, &err), -VMT_E_INVALID);
+	assert_non_null(strstr(err.text, "vmt_dry_run_pages"));
+	vmt_driver_close(scripted);
 }
 
 static void a_failed_call_is_recorded_with_its_whole_error(void **state)
@@ -430,6 +485,8 @@ int main(void)
 		TEST(a_write_is_recorded_with_what_stood_there_before),
 		TEST(the_reads_policy_keeps_the_ranges),
 		TEST(the_pages_policy_keeps_the_pages_around_reads_and_writes),
+		TEST(the_context_policy_keeps_what_an_answer_depends_on),
+		TEST(context_needs_somebody_who_knows_what_a_step_touches),
 		TEST(a_failed_call_is_recorded_with_its_whole_error),
 		TEST(events_responses_emissions_and_logs_stand_in_order),
 		TEST(a_file_is_kept_whole),

@@ -29,6 +29,7 @@
 
 #include <cmocka.h>
 
+#include <vmitape/dry-run.h>
 #include <vmitape/record.h>
 #include <vmitape/replay.h>
 #include <vmitape/run.h>
@@ -144,6 +145,16 @@ struct again {
 	struct vmt_driver *recorder;
 };
 
+/** Says which pages a step touches, for the policy `context`. One serves all sessions. */
+static struct vmt_dry_run *dry_run(void)
+{
+	static struct vmt_dry_run *dry;
+
+	if (!dry)
+		(void)vmt_dry_run_create(&dry, NULL);
+	return dry;
+}
+
 /** The stops of the session that was recorded are in there: forks share what a descriptor holds. */
 static void forget_stops(struct vmt_driver *truth)
 {
@@ -167,6 +178,8 @@ static int open_again(void *arg, struct vmt_driver *inner, struct vmt_driver **o
 		.timeout_ms = origin->timeout_ms,
 		.settle_ms = origin->settle_ms,
 		.drain_max = origin->drain_max,
+		.context = vmt_dry_run_pages,
+		.context_arg = dry_run(),
 	};
 	int r;
 
@@ -340,6 +353,8 @@ static bool open_tape(struct tape *t)
 		.timeout_ms = t->config.timeout_ms,
 		.settle_ms = t->config.settle_ms,
 		.drain_max = t->config.drain_max,
+		.context = vmt_dry_run_pages,
+		.context_arg = dry_run(),
 	};
 
 	strcpy(t->folder, "/tmp/vmitape-taped-XXXXXX");
