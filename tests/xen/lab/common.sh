@@ -7,7 +7,8 @@ LAB_DIR=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 LAB_ROOT=$(cd "$LAB_DIR/../../.." && pwd)
 LAB_CACHE=${LAB_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/vmitape/xen-lab}
 LAB_XEN=${LAB_XEN:-4.17}
-export LAB_DIR LAB_ROOT LAB_CACHE LAB_XEN
+LAB_CPU=${LAB_CPU:-intel}
+export LAB_DIR LAB_ROOT LAB_CACHE LAB_XEN LAB_CPU
 
 say() { printf 'lab: %s\n' "$*" >&2; }
 
@@ -25,6 +26,13 @@ lab_xen() {
 	. "$LAB_DIR/xen-$1.conf"
 }
 lab_xen "$LAB_XEN"
+
+# lab_cpu KIND: chooses the machine.
+lab_cpu() {
+	LAB_CPU=$1
+	[[ -e $LAB_DIR/machine-$1.sh ]] || die "no machine with a CPU of kind $1, only intel and amd"
+	. "$LAB_DIR/machine.sh"
+}
 
 now() { date +%s.%N; }
 since() { awk -v a="$1" -v b="$(now)" 'BEGIN {printf "%.1f", b - a}'; }

@@ -25,6 +25,7 @@ job_options() {
 	while (($#)); do
 		case $1 in
 			--xen) lab_xen "${2:?}" ;;
+			--cpu) lab_cpu "${2:?}" ;;
 			--file) JOB_FILES+=("${2:?}") ;;
 			--dir) JOB_DIRS+=("${2:?}") ;;
 			--get) JOB_GET+=("${2:?}") ;;
@@ -97,7 +98,7 @@ job_bring_libs() {
 
 # job_write_disk DIR: the job as the disk's first half.
 job_write_disk() {
-	local tar=$1/job.tar disk=$1/snap/hard_drive.0.drive0.image blocks
+	local tar=$1/job.tar disk=$MACHINE_DISK blocks
 	tar -C "$1/job" --owner=0 --group=0 -cf "$tar" .
 	blocks=$((($(stat -c %s "$tar") + DISK_BLOCK - 1) / DISK_BLOCK))
 	((blocks < RESULT_BLOCK)) || die "the job is too large: $blocks blocks of $RESULT_BLOCK"
@@ -152,7 +153,7 @@ job_run() {
 	job_write_disk "$dir"
 	# In the background, so that a signal to this shell ends the machine too.
 	timeout --foreground -k 2 "$limit" nice -n 10 \
-		"$BOCHS/bochs" -q -r "$dir/snap" >"$dir/bochs.out" 2>&1 </dev/null &
+		"${MACHINE[@]}" >"$dir/machine.out" 2>&1 </dev/null &
 	pid=$!
 	trap 'kill "$pid" 2>/dev/null; exit 143' TERM INT HUP
 	wait "$pid" || status=$?
@@ -170,7 +171,7 @@ job_run() {
 		say "the machine hung for $limit s; above is the console's end"
 		return 124
 	fi
-	tail -n 5 "$dir/bochs.out" "$dir/bochs.log" >&2
-	say "the machine stopped without a result (Bochs: $status); above is the console's end"
+	tail -n 5 "$dir/machine.out" >&2
+	say "the machine stopped without a result (status $status); above is the console's end"
 	return 125
 }

@@ -14,5 +14,5 @@ mkdir machine
 job_pack "$PWD/machine"
 machine_clone "$SNAPSHOT/saved" "$PWD/machine"
 job_write_disk "$PWD/machine"
-machine_save "$PWD/saved" "$PWD/machine/console" 600 -r "$PWD/machine/snap"
+machine_save "$PWD/saved" "$PWD/machine" 600
 rm -rf machine
