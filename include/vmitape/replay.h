@@ -256,9 +256,9 @@ struct vmt_replay_report {
 	uint64_t timeouts_made; /**< timeouts of the replayed handler's own choice of time */
 
 	/* What it did. */
-	uint64_t callbacks, events, emissions; /**< of this run */
-	uint64_t compared;                     /**< callbacks that stand in both */
-	uint64_t differences;                  /**< in all, the first included */
+	uint64_t callbacks, events, emissions;         /**< of this run */
+	uint64_t compared;                             /**< callbacks that stand in both */
+	uint64_t differences;                          /**< in all, the first included */
 	uint64_t differences_by[VMT_DIFFERENCE_COUNT]; /**< of them, by enum vmt_difference */
 	uint64_t last_callback; /**< that began, in this run; VMT_REPLAY_NONE: none did */
 	uint64_t last_event;    /**< that was delivered, by its number in the trace; or NONE */
