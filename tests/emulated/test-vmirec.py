@@ -93,39 +93,59 @@ def a_kernel_that_is_none_is_told(folder):
     assert done.returncode != 0 and b"no ELF file" in done.stderr, done
 
 
-def finished_trace(path):
-    """The trace under its name or as an unfinished one, when whoever writes it has ended."""
-    for _ in range(200):
-        for name in (path, path + ".partial"):
-            if os.path.exists(name):
-                done = subprocess.run([tool("vmitrace"), "check", name], capture_output=True)
-                if done.returncode == 0 or name.endswith(".partial"):
-                    return name, done.returncode
+def wait_until(condition, what):
+    for _ in range(600):
+        if condition():
+            return
         time.sleep(0.05)
-    raise AssertionError("no trace is left")
+    raise AssertionError(what)
+
+
+def is_written(path):
+    """Is a process there that has the trace's name on its command line? (The keeper writes it.)"""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                if path.encode() in f.read().split(b"\0"):
+                    return True
+        except OSError:
+            continue
+    return False
+
+
+def kill_a_recording(path, handler, seconds):
+    """Kill it so long after it has begun; returns the trace, under whatever name it is left."""
+    partial = path + ".partial"
+    child = subprocess.Popen([tool("vmirec"), *emulated("--command-line", "pace=0", "-q", "-H",
+                                                        *handler, "-o", path)],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: os.path.exists(partial), "no trace was begun")
+    time.sleep(seconds)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    wait_until(lambda: not is_written(path), "the process that writes the trace goes on")
+    return path if os.path.exists(path) else partial
 
 
 @test
 def a_killed_recording_can_be_read_as_far_as_it_came(folder):
     draw = random.Random(1)
     for number in range(KILLS):
-        path = os.path.join(folder, f"{number}.vmt")
         handler = draw.choice([("cr3",), ("events",), ("pagewatch", "-O", "pages=0x181:w")])
-        child = subprocess.Popen([tool("vmirec"), *emulated("--command-line", "pace=0", "-q", "-H",
-                                                            *handler, "-o", path)],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.2 + draw.random() * 0.6)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-        time.sleep(0.3)
-        name, status = finished_trace(path)
-        info = json.loads(run("vmitrace", "info", "--json", name, status=status)[0])
+        name = kill_a_recording(os.path.join(folder, f"{number}.vmt"), handler, draw.random() * 0.5)
+        status = 0 if name.endswith(".vmt") else 3
+        out, _ = run("vmitrace", "check", name, status=status)
+        done = subprocess.run([tool("vmitrace"), "info", "--json", name], capture_output=True)
+        if not done.stdout:  # killed before the first record was written
+            continue
+        info = json.loads(done.stdout)
         assert info["backend"] == "emulated", info
-        # What is there replays the same; that it was cut is said, unless it is allowed.
-        done = subprocess.run([tool("vmireplay"), "--allow-cut", name], capture_output=True,
-                              timeout=120)
-        assert done.returncode in (0, 4), (handler, done)
-        assert b"different" not in done.stdout, (handler, done)
+        # What is there replays the same. The cut may lie within a callback, of which a part lacks.
+        done = subprocess.run([tool("vmireplay"), "--json", "--allow-cut", name],
+                              capture_output=True, timeout=120)
+        report = json.loads(done.stdout)
+        first = report["first"]
+        assert first is None or first["event"] >= report["recorded_events"] - 1, report
 
 
 def main():
