@@ -179,7 +179,7 @@ static void bare_open(struct bare *b)
 
 	memset(b, 0, sizeof(*b));
 	want(uc_open(UC_ARCH_X86, UC_MODE_64, &b->uc));
-	want(uc_mem_map(b->uc, 0, PAGES * 4096, UC_PROT_ALL));
+	want(uc_mem_map(b->uc, 0, sizeof(((struct domain *)NULL)->ram), UC_PROT_ALL));
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
 		bare_add(b, ids[i]);
 	for (int i = 0; i < 16; i++)

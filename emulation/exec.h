@@ -244,7 +244,8 @@ vmt_execute_fn vmt_do_movs, vmt_do_stos, vmt_do_lods, vmt_do_scas, vmt_do_cmps, 
 	vmt_do_in; /* strings.c, io.c */
 vmt_execute_fn vmt_do_int3, vmt_do_int, vmt_do_icebp, vmt_do_ud, vmt_do_cli_sti, vmt_do_hlt,
 	vmt_do_clts, vmt_do_mov_cr, vmt_do_mov_dr, vmt_do_rdmsr, vmt_do_wrmsr, vmt_do_cpuid,
-	vmt_do_rdtsc, vmt_do_wbinvd, vmt_do_0f01, vmt_do_0f00, vmt_do_0f0d; /* system*.c */
+	vmt_do_rdtsc, vmt_do_wbinvd, vmt_do_0f01, vmt_do_0f00, vmt_do_0f0d, vmt_do_lar,
+	vmt_do_invpcid; /* system*.c */
 vmt_execute_fn vmt_do_mov_from_sreg, vmt_do_mov_to_sreg, vmt_do_push_sreg, vmt_do_pop_sreg,
 	vmt_do_far_jmp, vmt_do_retf, vmt_do_iret, vmt_do_syscall, vmt_do_sysret; /* far.c */
 vmt_execute_fn vmt_do_0fae, vmt_do_0fc7, vmt_do_x87, vmt_do_wait, vmt_do_emms;   /* fpu.c */

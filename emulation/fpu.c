@@ -4,6 +4,7 @@
  * compute (Intel SDM volume 1, chapters 8, 10 and 13).
  */
 #include "emulation/exec.h"
+#include "emulation/system.h"
 
 #define XCR0_X87     UINT64_C(1)
 #define XCR0_SSE     UINT64_C(2)
@@ -407,7 +408,9 @@ int vmt_do_0fc7(struct vmt_exec *x)
 
 	if (op == 1 && x->insn.mod != 3)
 		return vmt_do_cmpxchg8b(x);
-	return vmt_exec_unsupported(x, x->insn.mod == 3 ? "random numbers, or RDPID"
+	if (op == 7 && x->insn.mod == 3 && x->insn.rep == 0xf3)
+		return vmt_rdpid(x);
+	return vmt_exec_unsupported(x, x->insn.mod == 3 ? "random numbers"
 							: "XSAVEC, XSAVES, XRSTORS or VMX");
 }
 

@@ -9,6 +9,8 @@
 const struct vmt_opcode vmt_opcodes_0f[256] = {
 	[0x00] = {vmt_do_0f00, M | S, {0}},
 	[0x01] = {vmt_do_0f01, M | S, {0}},
+	[0x02] = {vmt_do_lar, M, {0}},
+	[0x03] = {vmt_do_lar, M, {0}},
 	[0x05] = {vmt_do_syscall, S, {0}},
 	[0x06] = {vmt_do_clts, S, {0}},
 	[0x07] = {vmt_do_sysret, S, {0}},

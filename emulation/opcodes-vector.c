@@ -54,6 +54,7 @@ static const struct vmt_opcode rows_38[256] = {
 	[0x3f] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0x40] = {vmt_do_vlogic, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0x41] = {vmt_do_handed_over, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
+	[0x82] = {vmt_do_invpcid, M, {0}},
 	[0xdb] = {vmt_do_handed_over, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0xdc] = {vmt_do_handed_over, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},
 	[0xdd] = {vmt_do_handed_over, M | V | A, {S_NONE, S_16, S_NONE, S_NONE}},

@@ -348,7 +348,7 @@ int vmt_do_0f00(struct vmt_exec *x)
 		return load_system(x, op == 3);
 	case 4:
 	case 5:
-		return vmt_exec_unsupported(x, "VERR and VERW");
+		return vmt_verify(x, op == 5);
 	default:
 		return vmt_exec_raise(x, VMT_EXC_UD);
 	}

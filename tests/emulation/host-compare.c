@@ -330,7 +330,7 @@ static void print_refused(const struct counts *n)
 static bool run(struct compare *c, char *const argv[], uint64_t steps)
 {
 	const struct counts *n = &c->counts;
-	const char *name = strrchr(argv[0], '/');
+	const char *name = argv[0] ? strrchr(argv[0], '/') : NULL;
 	uint64_t judged;
 	double executed;
 
