@@ -6,8 +6,9 @@
  * instructions, vCPUs take turns by a seed, and a handler costs the guest no time. So two sessions of
  * one handler with equal configurations are equal.
  *
- * Instructions are executed by the module vmitape-emulation.so (see the README about its licence).
- * What the guest sees of its machine stands in docs/xen-differences.md.
+ * Integer and system instructions are vmitape's own code. SSE, MMX and x87 need the module
+ * vmitape-emulation.so (see the README about its licence); without it they are refused. What the guest
+ * sees of its machine stands in docs/xen-differences.md.
  */
 #ifndef VMITAPE_EMULATED_H
 #define VMITAPE_EMULATED_H
@@ -50,7 +51,7 @@ struct vmt_emulated_config {
  * and *@driver, to be closed with vmt_driver_close(), or a negative status with @err (may be NULL)
  * filled:
  *
- *   -VMT_E_NOT_SUPPORTED  vmitape was installed without emulation, or the Xen version is not known
+ *   -VMT_E_NOT_SUPPORTED  the Xen version is not known
  *   -VMT_E_IO             the kernel cannot be read
  *   -VMT_E_DAMAGED        it is no such kernel
  *   -VMT_E_INVALID, -VMT_E_LIMIT, -VMT_E_NO_MEMORY
