@@ -171,6 +171,28 @@ static int answer(struct vmt_recorder *r, struct vmt_call *call)
 	return plain(r, call);
 }
 
+/** The session pauses the domain before the handler's create. */
+static int pause_domain(struct vmt_recorder *r, struct vmt_call *call)
+{
+	int n = plain(r, call);
+
+	if (n >= 0 && !r->memory_taken) {
+		r->memory_taken = true;
+		vmt_recorder_capture_memory(r);
+	}
+	return n;
+}
+
+/** And at the end it takes all that is the handler's away, while the domain is paused. */
+static int reset(struct vmt_recorder *r, struct vmt_call *call)
+{
+	int n = plain(r, call);
+
+	if (n >= 0)
+		vmt_recorder_capture_memory(r);
+	return n;
+}
+
 static int alloc_gfn(struct vmt_recorder *r, struct vmt_call *call)
 {
 	struct vmt_trace_call tc = {.asked = *call->u.alloc_gfn.gfn};
@@ -184,7 +206,8 @@ static int (*const taps[VMT_CALL_OP_COUNT])(struct vmt_recorder *, struct vmt_ca
 	[VMT_CALL_INFO] = info,          [VMT_CALL_WAIT] = wait_events,
 	[VMT_CALL_NEXT] = next_event,    [VMT_CALL_READ] = read_memory,
 	[VMT_CALL_WRITE] = write_memory, [VMT_CALL_ALLOC_GFN] = alloc_gfn,
-	[VMT_CALL_ANSWER] = answer,
+	[VMT_CALL_ANSWER] = answer,      [VMT_CALL_PAUSE] = pause_domain,
+	[VMT_CALL_RESET] = reset,
 };
 
 static int tap_call(struct vmt_call_driver *d, struct vmt_call *call)

@@ -11,6 +11,7 @@ static const char *const capture_names[] = {
 	[VMT_CAPTURE_READS] = "reads",
 	[VMT_CAPTURE_PAGES] = "pages",
 	[VMT_CAPTURE_CONTEXT] = "context",
+	[VMT_CAPTURE_MEMORY] = "memory",
 };
 #define NCAPTURES (sizeof(capture_names) / sizeof(capture_names[0]))
 
@@ -58,10 +59,11 @@ int vmt_recorder_create(struct vmt_driver *inner, const struct vmt_recorder_conf
 				     "it needs a driver and a trace writer");
 	if (config->capture >= NCAPTURES)
 		return vmt_error_set(err, VMT_E_INVALID, "recorder",
-				     "capture policy %u is not known; take %s, %s or %s",
+				     "capture policy %u is not known; take %s, %s, %s or %s",
 				     config->capture, capture_names[VMT_CAPTURE_READS],
 				     capture_names[VMT_CAPTURE_PAGES],
-				     capture_names[VMT_CAPTURE_CONTEXT]);
+				     capture_names[VMT_CAPTURE_CONTEXT],
+				     capture_names[VMT_CAPTURE_MEMORY]);
 	if (config->capture >= VMT_CAPTURE_CONTEXT && !config->context)
 		return vmt_error_set(err, VMT_E_INVALID, "recorder",
 				     "capture policy %s needs somebody who says which pages a step "

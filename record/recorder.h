@@ -31,6 +31,7 @@ struct vmt_recorder {
 
 	struct vmt_recorder_early early[VMT_RECORDER_EARLY_MAX];
 	unsigned nearly;
+	bool memory_taken; /**< at the start */
 	uint32_t nfiles;
 	uint8_t page[VMT_PAGE_SIZE];
 };
@@ -40,6 +41,9 @@ extern const struct vmt_observer_ops vmt_recorder_observer_ops;
 
 /** Append a record of this moment. @page may be NULL. A failure is kept in the recorder. */
 void vmt_recorder_append(struct vmt_recorder *r, unsigned kind, const void *body, const void *page);
+
+/** Policy memory: all of it, now. The domain is paused, and nothing of the handler's is there. */
+void vmt_recorder_capture_memory(struct vmt_recorder *r);
 
 /**
  * Is there something to record now: the session has begun, is not over, and the trace can be

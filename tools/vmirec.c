@@ -7,7 +7,7 @@
 #include "vmirec.h"
 
 static const char *const backends[] = {"scripted", "xen", "emulated", NULL};
-static const char *const captures[] = {"reads", "pages", "context", NULL};
+static const char *const captures[] = {"reads", "pages", "context", "memory", NULL};
 
 #define MEMBER(name) offsetof(struct vmirec_values, name)
 static const struct vmt_tool_option options[] = {

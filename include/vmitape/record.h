@@ -39,9 +39,14 @@ enum vmt_capture {
 	 * that its answer's effect will touch, so that a replay can emulate another answer.
 	 */
 	VMT_CAPTURE_CONTEXT = 3,
+	/**
+	 * And all of the guest's memory: before the handler is created, and when its footprint is
+	 * gone. The domain is paused meanwhile.
+	 */
+	VMT_CAPTURE_MEMORY = 4,
 };
 
-/** "reads", "pages", "context"; "unknown" else. Never NULL. */
+/** "reads", "pages", "context", "memory"; "unknown" else. Never NULL. */
 VMT_API const char *vmt_capture_name(unsigned capture);
 
 /** The policy called @name, or 0. */

@@ -305,6 +305,31 @@ static void the_context_policy_keeps_what_an_answer_depends_on(void **state)
 	find(f, VMT_TRACE_CALL + VMT_CALL_ANSWER, &record_); /* before it took effect */
 }
 
+static void the_memory_policy_keeps_all_of_it_at_both_ends(void **state)
+{
+	struct fixture *f = *state;
+	struct vmt_trace_record record_;
+	const struct vmt_trace_capture *capture;
+	struct vmt_error err = {0};
+	uint8_t page[VMT_PAGE_SIZE];
+
+	record(f, VMT_CAPTURE_MEMORY);
+	finish(f);
+	for (int end = 0; end < 2; end++) {
+		for (uint64_t gfn = 0; gfn < 7; gfn++) {
+			do {
+				capture = find(f, VMT_TRACE_CAPTURE, &record_);
+			} while (capture->purpose != VMT_TRACE_MEMORY || capture->gfn.n != gfn);
+			assert_int_equal(capture->gfn.n, gfn);
+			assert_int_equal(capture->result, 0);
+		}
+		assert_int_equal(record_.phase, end ? VMT_PHASE_CLEANUP : VMT_PHASE_CREATE);
+		/* the handler's own byte is not the guest's */
+		vmt_assert_ok(vmt_trace_reader_page(f->reader, capture->page, page, &err), &err);
+		assert_int_equal(page[0], 0x55);
+	}
+}
+
 static void context_needs_somebody_who_knows_what_a_step_touches(void **state)
 {
 	const struct vmt_recorder_config config = {.capture = VMT_CAPTURE_CONTEXT,
@@ -486,6 +511,7 @@ int main(void)
 		TEST(the_reads_policy_keeps_the_ranges),
 		TEST(the_pages_policy_keeps_the_pages_around_reads_and_writes),
 		TEST(the_context_policy_keeps_what_an_answer_depends_on),
+		TEST(the_memory_policy_keeps_all_of_it_at_both_ends),
 		TEST(context_needs_somebody_who_knows_what_a_step_touches),
 		TEST(a_failed_call_is_recorded_with_its_whole_error),
 		TEST(events_responses_emissions_and_logs_stand_in_order),

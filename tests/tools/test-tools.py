@@ -139,6 +139,23 @@ def show_begins_at_the_event_and_ends_before_the_next(folder):
 
 
 @test
+def each_capture_policy_replays_and_re_records_to_equal_digests(folder):
+    behaviour, sizes = set(), []
+    for policy in ("reads", "pages", "context", "memory"):
+        path = record(folder, f"{policy}.vmt", "--capture", policy)
+        again = os.path.join(folder, f"{policy}-again.vmt")
+        run("vmireplay", "-q", "--re-record", again, path)
+        out, _ = run("vmitrace", "digest", path, again)
+        lines = [line.split()[:2] for line in out.splitlines()]
+        assert lines[0] == lines[1], (policy, out)
+        behaviour.add(lines[0][0])
+        out, _ = run("vmitrace", "dump", path)
+        sizes.append(len(out.splitlines()))
+    assert len(behaviour) == 1, behaviour
+    assert sizes == sorted(sizes) and sizes[3] == sizes[2] + 2 * 256, sizes
+
+
+@test
 def two_recordings_of_one_scenario_have_equal_digests(folder):
     a, b = record(folder, "a.vmt"), record(folder, "b.vmt")
     out, _ = run("vmitrace", "digest", a, b)
