@@ -54,15 +54,21 @@ static size_t read_code(struct vmt_ctx *ctx, uint64_t at, uint8_t *code)
 	return n;
 }
 
+/** That a replay lacks the bytes is no failure of the handler's: it keeps its status. */
 static struct vmt_response unreadable(struct vmt_ctx *ctx)
 {
+	const bool lacking = ctx->session->err.status == VMT_E_NOT_RECORDED;
 	char why[VMT_ERROR_PLACE + VMT_ERROR_TEXT];
+	struct vmt_response rsp;
 
 	vmt_error_format(&ctx->session->err, why, sizeof(why));
-	return vmt_fail(ctx,
-			"the instruction at %#llx cannot be skipped, for its bytes cannot be "
-			"read: %s",
-			(unsigned long long)ctx->event->regs.gprs.rip, why);
+	rsp = vmt_fail(ctx,
+		       "the instruction at %#llx cannot be skipped, for its bytes cannot be "
+		       "read: %s",
+		       (unsigned long long)ctx->event->regs.gprs.rip, why);
+	if (lacking)
+		ctx->session->err.status = VMT_E_NOT_RECORDED;
+	return rsp;
 }
 
 static struct vmt_response skip_decoded(struct vmt_ctx *ctx)
