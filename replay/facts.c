@@ -11,7 +11,11 @@
 #include "facts.h"
 #include "stillness.h"
 
-#define FILES_MAX      4096u
+/** Addresses have 64 bits, so there are no more pages than these. */
+#define GFNS      (UINT64_C(1) << 52)
+#define FILES_MAX 4096u
+/** Xen: HVM_MAX_VCPUS is 128 (public/hvm/hvm_info_table.h); room for what comes. */
+#define VCPUS_MAX      1024u
 #define FILE_BYTES_MAX ((uint64_t)1 << 30)
 
 struct reading {
@@ -53,6 +57,8 @@ bool vmt_facts_private(const struct vmt_facts *facts, vmt_gfn gfn, uint64_t time
 static int see(struct reading *rd, vmt_gfn gfn, struct vmt_seen *seen, const void *bytes)
 {
 	seen->moment = rd->moment;
+	if (gfn.n >= GFNS)
+		return impossible(rd, "it reads a page that no address has");
 	if (rd->facts->nprivates > 0 && vmt_facts_private(rd->facts, gfn, seen->time))
 		seen->flags |= VMT_SEEN_PRIVATE;
 	if (vmt_timeline_add(&rd->facts->timeline, gfn, seen, bytes) < 0)
@@ -131,8 +137,8 @@ static int write_call(struct reading *rd, const struct vmt_trace_record *record,
 	uint32_t len = tc->call.u.write.len;
 	const void *before = tc->before_known ? tc->before : NULL;
 
-	if (!fits(offset, len) || (before && tc->before_len != len))
-		return impossible(rd, "it writes beyond the end of a page");
+	if (!fits(offset, len) || gfn.n >= GFNS || (before && tc->before_len != len))
+		return impossible(rd, "it writes beyond the end of a page, or of all pages");
 	/* The page that the recorder read for this write has been seen already. */
 	if (before && (rd->captured_at + 1 != record->position || rd->captured_gfn != gfn.n) &&
 	    see_range(rd, record, gfn, offset, len, before) < 0)
@@ -151,6 +157,8 @@ static int alloc_call(struct reading *rd, uint64_t time, const struct vmt_trace_
 
 	if (tc->call.result < 0)
 		return 0;
+	if (tc->call.u.alloc_gfn.gfn->n >= GFNS)
+		return impossible(rd, "it allocates a page that no address has");
 	if (f->nprivates == f->privates_cap) {
 		size_t cap = f->privates_cap ? f->privates_cap * 2 : 16;
 		struct vmt_private *v = realloc(f->privates, cap * sizeof(*v));
@@ -296,6 +304,8 @@ static int meta(struct reading *rd, const struct vmt_trace_meta *body)
 		return no_memory(rd);
 	if (m->info.vcpus == 0 || m->info.arch != VMT_ARCH_X86_64)
 		return impossible(rd, "its domain has no vCPUs, or none of x86-64");
+	if (m->info.vcpus > VCPUS_MAX)
+		return impossible(rd, "its domain has more vCPUs than any Xen gives one");
 	f->meta = m;
 	o->tool = m->tool;
 	o->handler = m->handler;
