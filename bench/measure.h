@@ -17,6 +17,12 @@ struct measure {
 /** Seconds of CLOCK_MONOTONIC. */
 double measure_now(void);
 
+/**
+ * Seconds of a processor that this process has used, in all its threads and for it in the kernel:
+ * what else the machine does counts little.
+ */
+double measure_cpu(void);
+
 void measure_add(struct measure *m, double v);
 
 /** "name   min   median   max   note" */
