@@ -157,6 +157,18 @@ const char *vmt_record_head_get(const uint8_t *p, const uint8_t *end, struct vmt
 	uint8_t bits;
 	size_t n;
 
+	/* Nearly all records: a small kind, the callback of the one before, a short payload. */
+	if (end - p >= 3 && p[0] > 0 && p[0] < 0x80 &&
+	    (p[1] & ~(HEAD_ANCILLARY | HEAD_COPY)) <= 5 && p[2] < 0x80 &&
+	    end - p >= 3 + (ptrdiff_t)p[2]) {
+		*head = (struct vmt_record_head){.kind = p[0],
+						 .phase = p[1] & 7,
+						 .ancillary = (p[1] & HEAD_ANCILLARY) != 0,
+						 .copy = (p[1] & HEAD_COPY) != 0,
+						 .length = p[2],
+						 .size = 3};
+		return NULL;
+	}
 	*head = (struct vmt_record_head){0};
 	n = vmt_varint_get(p, end, 16383, &value);
 	if (n == 0 || value == 0 || p + n == end)

@@ -94,8 +94,15 @@ struct vmt_trace_kind_row {
 	uint16_t gfn_offset; /**< then: which guest page it is, a uint64_t in the body */
 };
 
+extern const struct vmt_trace_kind_row vmt_trace_kinds[VMT_TRACE_KIND_COUNT];
+
 /** The row of @kind, or NULL. */
-const struct vmt_trace_kind_row *vmt_trace_kind_row(unsigned kind);
+static inline const struct vmt_trace_kind_row *vmt_trace_kind_row(unsigned kind)
+{
+	if (kind >= VMT_TRACE_KIND_COUNT || vmt_trace_kinds[kind].body == NULL)
+		return NULL;
+	return &vmt_trace_kinds[kind];
+}
 
 /** An unsigned member of 1, 2, 4 or 8 bytes. */
 static inline uint64_t vmt_trace_load(const void *at, unsigned width)
@@ -147,13 +154,13 @@ static inline bool vmt_trace_field_present(const struct vmt_trace_field *field, 
 	if (field->when == VMT_WHEN_ALWAYS)
 		return true;
 	value = vmt_trace_load((const uint8_t *)base + field->cond_offset, field->cond_width);
+	if (field->when == VMT_WHEN_EQ)
+		return value == field->cond_value;
 	switch (field->when) {
 	case VMT_WHEN_OK:
 		return (int32_t)value >= 0;
 	case VMT_WHEN_FAILED:
 		return (int32_t)value < 0;
-	case VMT_WHEN_EQ:
-		return value == field->cond_value;
 	case VMT_WHEN_NE:
 		return value != field->cond_value;
 	default:

@@ -199,7 +199,7 @@ static VMT_TABLE(backend, BK, backend_rows);
 #define CALL(op, n, ...) \
 	[VMT_TRACE_CALL + (op)] = {.name = n, .body = &vmt_ts_calls[op], .call = op, __VA_ARGS__}
 
-static const struct vmt_trace_kind_row kinds[VMT_TRACE_KIND_COUNT] = {
+const struct vmt_trace_kind_row vmt_trace_kinds[VMT_TRACE_KIND_COUNT] = {
 	[VMT_TRACE_META] = {.name = "meta", .body = &meta, RECORD},
 	[VMT_TRACE_ATTRIBUTE] = {.name = "attribute", .body = &attribute, NONE, ANCILLARY},
 	[VMT_TRACE_END] = {.name = "end", .body = &end, NONE},
@@ -252,13 +252,6 @@ static const struct vmt_trace_kind_row kinds[VMT_TRACE_KIND_COUNT] = {
 	CALL(VMT_CALL_DETACH, "detach", RECORD),
 };
 
-const struct vmt_trace_kind_row *vmt_trace_kind_row(unsigned kind)
-{
-	if (kind >= VMT_TRACE_KIND_COUNT || kinds[kind].body == NULL)
-		return NULL;
-	return &kinds[kind];
-}
-
 const char *vmt_trace_kind_name(unsigned kind)
 {
 	const struct vmt_trace_kind_row *row = vmt_trace_kind_row(kind);
@@ -269,7 +262,8 @@ const char *vmt_trace_kind_name(unsigned kind)
 unsigned vmt_trace_kind_find(const char *name)
 {
 	for (unsigned kind = 0; kind < VMT_TRACE_KIND_COUNT; kind++)
-		if (kinds[kind].name != NULL && strcmp(kinds[kind].name, name) == 0)
+		if (vmt_trace_kinds[kind].name != NULL &&
+		    strcmp(vmt_trace_kinds[kind].name, name) == 0)
 			return kind;
 	return 0;
 }

@@ -199,8 +199,6 @@ static void digest_record(struct vmt_trace_reader *r, const struct vmt_trace_kin
 					   .len = r->payload_len,
 					   .behaviour = decoded->behaviour};
 
-	if (r->digest == NULL)
-		return;
 	if (r->state.damaged) {
 		vmt_digest_destroy(r->digest);
 		r->digest = NULL;
@@ -292,7 +290,8 @@ static int give(struct vmt_trace_reader *r, struct vmt_trace_record *record, str
 		bad_record(r, vmt_error_format(&why, text, sizeof(text)));
 		return 0;
 	}
-	digest_record(r, row, &decoded);
+	if (r->digest != NULL)
+		digest_record(r, row, &decoded);
 	if (r->head.kind == VMT_TRACE_END)
 		note_end(r, decoded.body);
 	*record = (struct vmt_trace_record){.kind = (uint16_t)r->head.kind,
