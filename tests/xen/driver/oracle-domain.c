@@ -323,6 +323,9 @@ int oracle_model_create(struct oracle *o, struct vmt_error *err)
 				     o->info.xen_minor);
 	if (!(o->info.capabilities & VMT_CAP_VIEWS))
 		config.flags |= VMT_MODEL_NO_VIEWS;
+	/* of the CPU; Xen does not tell */
+	if (o->info.capabilities & VMT_CAP_IGNORE_WALKS)
+		config.flags |= VMT_MODEL_PAGING_WRITE;
 	o->domain.ops = &model_ops;
 	return vmt_model_create(&config, &o->model, err);
 }

@@ -188,8 +188,7 @@ static void redirect(struct vmt_call *call, struct outputs *out)
 	}
 }
 
-static bool same_outputs(const struct oracle *o, const struct vmt_call *call,
-			 const struct outputs *out)
+static bool same_outputs(const struct vmt_call *call, const struct outputs *out)
 {
 	const struct vmt_info *info = call->u.info.info;
 
@@ -207,7 +206,6 @@ static bool same_outputs(const struct oracle *o, const struct vmt_call *call,
 	case VMT_CALL_CREATE_VIEW:
 		return *call->u.create_view.view == out->view;
 	default:
-		(void)o;
 		return true;
 	}
 }
@@ -261,7 +259,7 @@ static int both(struct oracle *o, struct vmt_call *call)
 		     vmt_call_format(call, text, sizeof(text)), vmt_status_name(-call->result),
 		     o->inner->err.text, vmt_status_name(-mine.result), o->domain.err.text);
 	if (call->result >= 0 && mine.result >= 0)
-		oracle_check(o, ORACLE_CALL, same_outputs(o, call, &out), "%s: other values",
+		oracle_check(o, ORACLE_CALL, same_outputs(call, &out), "%s: other values",
 			     vmt_call_format(call, text, sizeof(text)));
 	return fail(o, call);
 }
