@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * driver DOMID [NAME...]: runs the trials whose names begin so, or all, over a domain that runs the
- * demo guest. Prints TAP.
+ * demo guest. Prints TAP. With TRIAL_TRACES each trial's session is recorded to a file in that folder.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -195,23 +195,69 @@ static const struct vmt_handler_ops handler = {
 /* One trial                                                                                    */
 /* -------------------------------------------------------------------------------------------- */
 
+/* A recorder around the trial's driver, which it closes. NULL: nothing is recorded, or it failed. */
+static struct vmt_driver *begin_tape(struct trial *t, struct vmt_trace_writer **writer)
+{
+	const char *folder = getenv("TRIAL_TRACES");
+	struct vmt_recorder_config config = {.tool = "trials"};
+	struct vmt_driver *tape = NULL;
+	struct vmt_error err = {0};
+	char path[256];
+
+	if (!folder)
+		return NULL;
+	(void)snprintf(path, sizeof(path), "%s/%s.vmt", folder, t->script->name);
+	if (succeeded(t, vmt_trace_writer_open(path, NULL, writer, &err), &err, path)) {
+		config.writer = *writer;
+		succeeded(t, vmt_recorder_create(t->driver, &config, &tape, &err), &err, path);
+	}
+	return tape;
+}
+
+static void end_tape(struct trial *t, struct vmt_driver *tape, struct vmt_trace_writer *writer)
+{
+	struct vmt_error err = {0};
+
+	if (tape) {
+		succeeded(t, -vmt_recorder_error(tape)->status, vmt_recorder_error(tape),
+			  "recording");
+		vmt_driver_close(tape);
+		t->driver = NULL;
+	}
+	if (writer)
+		succeeded(t, vmt_trace_writer_close(writer, VMT_TRACE_END_OVER, NULL, NULL, &err),
+			  &err, "the trace");
+}
+
+/* The session has the recorder; what a trial asks of its driver itself goes past that. */
 static void run_session(struct trial *t)
 {
+	struct vmt_trace_writer *writer = NULL;
+	struct vmt_driver *tape = begin_tape(t, &writer);
+	struct vmt_observer *observers[] = {tape ? vmt_recorder_observer(tape) : NULL};
 	const struct vmt_session_config config = {
-		.driver = t->driver, .handler = &handler, .timeout_ms = EVENT_MS};
+		.driver = tape ? tape : t->driver,
+		.handler = &handler,
+		.observers = observers,
+		.nobservers = tape ? 1 : 0,
+		.timeout_ms = EVENT_MS,
+	};
 	struct vmt_session *s;
 	struct vmt_outcome outcome = {0};
 	struct vmt_error err = {0};
 
 	current = t;
-	if (!succeeded(t, vmt_session_create(&config, &s, &err), &err, "session"))
+	if (!succeeded(t, vmt_session_create(&config, &s, &err), &err, "session")) {
+		end_tape(t, tape, writer);
 		return;
+	}
 	vmt_session_run(s, &outcome);
 	succeeded(t, -outcome.error.status, &outcome.error, "session");
 	succeeded(t, -outcome.teardown.status, &outcome.teardown, "teardown");
 	expect(t, outcome.end == (t->script->goes ? VMT_END_GONE : VMT_END_FINISHED),
 	       "the session ended as '%s'", vmt_end_name(outcome.end));
 	vmt_session_destroy(s);
+	end_tape(t, tape, writer);
 }
 
 /* The domain must be as it was found: it runs, and its checks hold. */

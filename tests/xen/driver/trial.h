@@ -9,6 +9,7 @@
 #define TRIAL_H
 
 #include <vmitape/handler.h>
+#include <vmitape/record.h>
 #include <vmitape/run.h>
 #include <vmitape/xen.h>
 
