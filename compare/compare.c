@@ -13,7 +13,6 @@
 struct work {
 	struct vmt_comparison *c;
 	uint32_t *callback_partner;   /**< of each callback of @from */
-	uint32_t *back;               /**< of each callback of @to */
 	uint32_t *partner;            /**< of each item of @from, in @to */
 	bool *moved;                  /**< of each item of @from: its partner is elsewhere */
 	uint32_t *row_from, *row_to;  /**< of each callback: its row in the report */
@@ -106,33 +105,49 @@ static int align_callbacks(struct work *w)
 	return r;
 }
 
+static const struct vmt_compare_place *place_at(const struct vmt_compare_run *run, size_t n)
+{
+	return n < run->ncallbacks ? &run->callbacks[n]->place : NULL;
+}
+
+/** The next row of the report; SIZE_MAX: this run has no callback there. */
+static void add_row(struct work *w, size_t from, size_t to)
+{
+	struct vmt_comparison *c = w->c;
+
+	if (from != SIZE_MAX)
+		w->row_from[from] = (uint32_t)c->nrows;
+	if (to != SIZE_MAX)
+		w->row_to[to] = (uint32_t)c->nrows;
+	c->rows[c->nrows++] =
+		(struct vmt_comparison_row){from, to, place_at(c->from, from), place_at(c->to, to)};
+}
+
 /** Number the rows of the report: partners share one. */
-static void number_rows(struct work *w)
+static int number_rows(struct work *w)
 {
 	struct vmt_comparison_callbacks *counts = &w->c->callbacks;
+	const size_t na = w->c->from->ncallbacks;
 	const size_t nb = w->c->to->ncallbacks;
-	uint32_t row = 0;
 	size_t j = 0;
 
-	for (size_t i = 0; i < nb; i++)
-		w->back[i] = VMT_ALIGN_NONE;
-	for (size_t i = 0; i < w->c->from->ncallbacks; i++) {
+	w->c->rows = malloc((na + nb + 1) * sizeof(*w->c->rows));
+	if (!w->c->rows)
+		return no_memory(w->err);
+	for (size_t i = 0; i < na; i++) {
 		const uint32_t partner = w->callback_partner[i];
+		const bool alone = partner == VMT_ALIGN_NONE;
 
-		while (partner != VMT_ALIGN_NONE && j < partner)
-			w->row_to[j++] = row++;
-		w->row_from[i] = row;
-		if (partner != VMT_ALIGN_NONE) {
-			w->back[partner] = (uint32_t)i;
-			w->row_to[j++] = row;
-		}
-		row++;
-		counts->aligned += partner != VMT_ALIGN_NONE;
+		while (!alone && j < partner)
+			add_row(w, SIZE_MAX, j++);
+		add_row(w, i, alone ? SIZE_MAX : j++);
+		counts->aligned += !alone;
 	}
 	while (j < nb)
-		w->row_to[j++] = row++;
-	counts->only_from = w->c->from->ncallbacks - counts->aligned;
+		add_row(w, SIZE_MAX, j++);
+	counts->only_from = na - counts->aligned;
 	counts->only_to = nb - counts->aligned;
+	return 0;
 }
 
 /* -------------------------------------------------------------------------------------------- */
@@ -303,7 +318,8 @@ static int collect(struct work *w)
 
 /** A difference with what it is sorted by. */
 struct placed {
-	uint32_t row, item, change;
+	size_t row;
+	uint32_t item, change;
 	struct vmt_difference_item d;
 };
 
@@ -317,29 +333,6 @@ static int by_place(const void *a, const void *b)
 	if (x->change != y->change)
 		return x->change < y->change ? -1 : 1;
 	return (x->item > y->item) - (x->item < y->item);
-}
-
-static const struct vmt_compare_place *place_at(const struct vmt_compare_run *run, uint32_t n)
-{
-	return n == VMT_ALIGN_NONE ? NULL : &run->callbacks[n]->place;
-}
-
-/** The row of a difference, and the places in both runs that it stands for. */
-static uint32_t put_row(const struct work *w, struct vmt_difference_item *d)
-{
-	uint32_t from;
-	uint32_t to;
-
-	if (d->to) {
-		to = d->to->callback;
-		from = w->back[to];
-	} else {
-		from = d->from->callback;
-		to = w->callback_partner[from];
-	}
-	d->from_place = place_at(w->c->from, from);
-	d->to_place = place_at(w->c->to, to);
-	return d->to ? w->row_to[to] : w->row_from[from];
 }
 
 /** Give the differences their fields, and the order of the rows. */
@@ -357,7 +350,10 @@ static int place_differences(struct work *w)
 		if (d->nfields > 0)
 			d->fields = fields;
 		fields += d->nfields;
-		placed[i].row = put_row(w, d);
+		d->row = d->to ? w->row_to[d->to->callback] : w->row_from[d->from->callback];
+		d->from_place = c->rows[d->row].from_place;
+		d->to_place = c->rows[d->row].to_place;
+		placed[i].row = d->row;
 		placed[i].d = *d;
 		placed[i].change = d->change;
 		placed[i].item =
@@ -382,15 +378,14 @@ static int work_init(struct work *w)
 	w->callback_partner = malloc((w->c->from->ncallbacks + 1) * sizeof(uint32_t));
 	w->row_from = malloc((w->c->from->ncallbacks + 1) * sizeof(uint32_t));
 	w->row_to = malloc((w->c->to->ncallbacks + 1) * sizeof(uint32_t));
-	w->back = malloc((w->c->to->ncallbacks + 1) * sizeof(uint32_t));
 	w->partner = malloc(na * sizeof(uint32_t));
 	w->moved = calloc(na, sizeof(bool));
 	w->a.items = malloc(na * sizeof(uint32_t));
 	w->left_a.items = malloc(na * sizeof(uint32_t));
 	w->b.items = malloc(nb * sizeof(uint32_t));
 	w->left_b.items = malloc(nb * sizeof(uint32_t));
-	if (!w->callback_partner || !w->back || !w->row_from || !w->row_to || !w->partner ||
-	    !w->moved || !w->a.items || !w->left_a.items || !w->b.items || !w->left_b.items)
+	if (!w->callback_partner || !w->row_from || !w->row_to || !w->partner || !w->moved ||
+	    !w->a.items || !w->left_a.items || !w->b.items || !w->left_b.items)
 		return no_memory(w->err);
 	for (size_t i = 0; i < na; i++)
 		w->partner[i] = VMT_ALIGN_NONE;
@@ -400,7 +395,6 @@ static int work_init(struct work *w)
 static void work_finish(struct work *w)
 {
 	free(w->callback_partner);
-	free(w->back);
 	free(w->row_from);
 	free(w->row_to);
 	free(w->partner);
@@ -430,10 +424,10 @@ int vmt_compare(const struct vmt_compare_run *from, const struct vmt_compare_run
 	r = work_init(&w);
 	if (r >= 0)
 		r = align_callbacks(&w);
-	if (r >= 0) {
-		number_rows(&w);
+	if (r >= 0)
+		r = number_rows(&w);
+	if (r >= 0)
 		r = match_callbacks(&w);
-	}
 	if (r >= 0)
 		r = match_moved(&w);
 	if (r >= 0)
@@ -454,6 +448,7 @@ void vmt_comparison_destroy(struct vmt_comparison *comparison)
 		return;
 	free(comparison->differences);
 	free(comparison->fields);
+	free(comparison->rows);
 	free(comparison);
 }
 
@@ -462,6 +457,12 @@ const struct vmt_difference_item *vmt_comparison_differences(const struct vmt_co
 {
 	*n = c->n;
 	return c->n > 0 ? c->differences : NULL;
+}
+
+const struct vmt_comparison_row *vmt_comparison_rows(const struct vmt_comparison *c, size_t *n)
+{
+	*n = c->nrows;
+	return c->rows;
 }
 
 uint64_t vmt_comparison_same(const struct vmt_comparison *c, unsigned kind)

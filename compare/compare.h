@@ -17,6 +17,8 @@ struct vmt_comparison {
 	uint64_t same[VMT_COMPARE_KIND_COUNT];
 	uint64_t counts[VMT_COMPARE_KIND_COUNT][VMT_CHANGE_COUNT];
 	struct vmt_comparison_callbacks callbacks;
+	struct vmt_comparison_row *rows;
+	size_t nrows;
 };
 
 /** Some items of one run: a list of their places in it. */

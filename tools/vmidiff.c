@@ -13,6 +13,7 @@
 #include "common/options.h"
 #include "common/status.h"
 #include "common/trace-run.h"
+#include "vmidiff.h"
 
 static const char tool_name[] = "vmidiff";
 
@@ -23,6 +24,7 @@ struct values {
 	unsigned what, colour;
 	bool allow_cut, json, quiet, registers;
 	uint64_t max;
+	const char *html;
 	struct vmt_tool_list ignore;
 };
 
@@ -43,6 +45,9 @@ static const struct vmt_tool_option options[] = {
 	{"max", 'n', VMT_TOOL_NUMBER, false, "N", "show at most N differences; 0: all", MEMBER(max),
 	 NULL},
 	{"json", 'j', VMT_TOOL_FLAG, false, NULL, "the comparison as JSON", MEMBER(json), NULL},
+	{"html", 0, VMT_TOOL_TEXT, false, "FILE",
+	 "write a page for a browser, with a timeline of both runs; it needs no network",
+	 MEMBER(html), NULL},
 	{"quiet", 'q', VMT_TOOL_FLAG, false, NULL, "only the exit status", MEMBER(quiet), NULL},
 	{"color", 0, VMT_TOOL_CHOICE, false, "WHEN",
 	 "colours: on a terminal unless NO_COLOR is set", MEMBER(colour), colours},
@@ -116,8 +121,20 @@ static int report(const struct values *v, const struct vmt_comparison *compariso
 	return n < 0 ? vmt_error_set(err, VMT_E_IO, "standard output", "it cannot be written") : 0;
 }
 
-static int compare(const struct values *v, struct vmt_trace_run *runs, char **paths,
-		   struct vmt_error *err)
+static int write_page(const struct values *v, const struct vmt_comparison *comparison,
+		      const struct vmt_trace_run *runs, const struct vmidiff_calls *calls,
+		      char **paths, struct vmt_error *err)
+{
+	const struct vmidiff_side sides[] = {
+		{paths[0], &runs[0], &calls[0]},
+		{paths[1], &runs[1], &calls[1]},
+	};
+
+	return v->html ? vmidiff_html(v->html, comparison, sides, err) : 0;
+}
+
+static int compare(const struct values *v, const struct vmt_trace_run *runs,
+		   const struct vmidiff_calls *calls, char **paths, struct vmt_error *err)
 {
 	struct vmt_comparison *comparison = NULL;
 	int status = VMT_EXIT_SAME;
@@ -127,6 +144,8 @@ static int compare(const struct values *v, struct vmt_trace_run *runs, char **pa
 
 	if (r >= 0)
 		r = report(v, comparison, paths, err);
+	if (r >= 0)
+		r = write_page(v, comparison, runs, calls, paths, err);
 	if (r >= 0 && vmt_comparison_differences(comparison, &n))
 		status = VMT_EXIT_DIFFERENT;
 	vmt_comparison_destroy(comparison);
@@ -136,11 +155,14 @@ static int compare(const struct values *v, struct vmt_trace_run *runs, char **pa
 static int run(const void *values, int argc, char **argv)
 {
 	const struct values *v = values;
-	const struct vmt_trace_run_options read = {
+	struct vmt_trace_run_options read = {
 		.registers = v->registers,
+		.keep_registers = v->html != NULL,
 		.ignore = v->ignore.values,
 		.nignore = v->ignore.n,
+		.record = v->html ? vmidiff_calls_record : NULL,
 	};
+	struct vmidiff_calls calls[2] = {{0}};
 	struct vmt_trace_run runs[2] = {{0}};
 	struct vmt_error err = {0};
 	int status = VMT_EXIT_SAME;
@@ -149,6 +171,7 @@ static int run(const void *values, int argc, char **argv)
 	(void)argc;
 	for (int i = 0; i < 2; i++) {
 		err = (struct vmt_error){0};
+		read.context = &calls[i];
 		if (vmt_trace_run_init(&runs[i], argv[i], &read, &err) < 0) {
 			/* A trace of a newer version is a trace that cannot be read. */
 			if (err.status == VMT_E_NOT_SUPPORTED)
@@ -163,10 +186,12 @@ static int run(const void *values, int argc, char **argv)
 		if (!v->quiet && !v->json)
 			tell_origins(&runs[0], &runs[1]);
 		status = vmt_exit_worse(status, judge_content(&runs[0], &runs[1]));
-		status = vmt_exit_worse(status, compare(v, runs, argv, &err));
+		status = vmt_exit_worse(status, compare(v, runs, calls, argv, &err));
 	}
-	vmt_trace_run_finish(&runs[0]);
-	vmt_trace_run_finish(&runs[1]);
+	for (int i = 0; i < 2; i++) {
+		vmt_trace_run_finish(&runs[i]);
+		vmidiff_calls_finish(&calls[i]);
+	}
 	return status;
 }
 

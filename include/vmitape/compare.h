@@ -169,6 +169,7 @@ struct vmt_difference_item {
 	 * was moved, that of @to.
 	 */
 	const struct vmt_compare_place *from_place, *to_place;
+	size_t row; /**< of vmt_comparison_rows() */
 	/** Of the callbacks of both sides: enum vmt_provenance, 0: not known. */
 	uint32_t provenance;
 };
@@ -192,6 +193,15 @@ vmt_comparison_differences(const struct vmt_comparison *comparison, size_t *n);
 VMT_API uint64_t vmt_comparison_same(const struct vmt_comparison *comparison, unsigned kind);
 VMT_API uint64_t vmt_comparison_count(const struct vmt_comparison *comparison, unsigned kind,
 				      unsigned change);
+
+/** One callback of either run, or of both; the runs side by side, in order. */
+struct vmt_comparison_row {
+	/** Its number, counted from 0 in this run, or SIZE_MAX: the run has none like it. */
+	size_t from, to;
+	const struct vmt_compare_place *from_place, *to_place; /**< or NULL */
+};
+VMT_API const struct vmt_comparison_row *
+vmt_comparison_rows(const struct vmt_comparison *comparison, size_t *n);
 
 /** Callbacks that stand in both runs, and those that stand in one alone. */
 struct vmt_comparison_callbacks {

@@ -47,7 +47,8 @@ def main():
     print(f"1..{len(tests)}")
     for number, function in enumerate(tests, 1):
         name = function.__name__
-        with tempfile.TemporaryDirectory(prefix="vmitape-tools-") as folder:
+        with tempfile.TemporaryDirectory(prefix="vmitape-tools-",
+                                         ignore_cleanup_errors=True) as folder:
             try:
                 function(folder)
                 print(f"ok {number} - {name}", flush=True)

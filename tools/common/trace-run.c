@@ -169,13 +169,32 @@ static const struct waiting *find_waiting(const struct reading *r, uint64_t tick
 	return NULL;
 }
 
+/** Of the registers, only RIP counts: the others are kept to be shown, or left out. */
+static void set_registers_aside(struct reading *r)
+{
+	struct vmt_trace_fields *f = &r->fields;
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++) {
+		const bool aside = strncmp(f->fields[i].name, "regs.", 5) == 0 &&
+				   strcmp(f->fields[i].name, "regs.rip") != 0;
+
+		if (aside && !r->options->keep_registers)
+			continue;
+		f->fields[n] = f->fields[i];
+		if (aside)
+			f->fields[n].role = VMT_IGNORE;
+		n++;
+	}
+	f->n = n;
+}
+
 /** The event as the first item of its callback: what it is about, and where. */
 static int put_event(struct reading *r, const struct vmt_event *event)
 {
 	const struct vmt_trace_event body = {*event};
 	const struct vmt_trace_record record = {.kind = VMT_TRACE_EVENT, .body = &body};
 	struct vmt_trace_fields *f = &r->fields;
-	struct vmt_compare_field rip = {0};
 	struct vmt_compare_field *field;
 
 	if (fields_of(r, &record) < 0)
@@ -183,14 +202,8 @@ static int put_event(struct reading *r, const struct vmt_event *event)
 	vmt_trace_fields_drop(f, "ticket");
 	vmt_trace_fields_drop(f, "raw");
 	vmt_trace_fields_drop(f, "reason");
-	if (!r->options->registers) {
-		field = vmt_trace_field_find(f, "regs.rip");
-		if (field)
-			rip = *field;
-		vmt_trace_fields_drop(f, "regs.");
-		if (field)
-			f->fields[f->n++] = rip;
-	}
+	if (!r->options->registers)
+		set_registers_aside(r);
 	field = vmt_trace_field_find(f, "vcpu");
 	if (field)
 		field->role = VMT_KEY;

@@ -10,6 +10,7 @@
 
 struct vmt_trace_run_options {
 	bool registers;            /**< compare all registers of events, not only RIP */
+	bool keep_registers;       /**< keep them to be shown, without comparing them */
 	const char *const *ignore; /**< as vmt_compare_run_ignore takes them */
 	size_t nignore;
 	/** Told each record after it was taken in, when not NULL: item numbers are known then. */
