@@ -64,6 +64,7 @@ static int setup(void **state)
 
 	if (!f)
 		return -1;
+	*state = current = f;
 	map = &f->x.journal;
 	map->fd = memfd_create("journal", MFD_CLOEXEC);
 	map->size = sizeof(struct vmt_xen_journal) + PAGES * sizeof(struct vmt_xen_own_bytes);
@@ -74,7 +75,6 @@ static int setup(void **state)
 		return -1;
 	map->bytes = (struct vmt_xen_own_bytes *)(void *)(map->j + 1);
 	vmt_gfn_map_init(&f->x.bytes, sizeof(uint32_t));
-	*state = current = f;
 	return 0;
 }
 
