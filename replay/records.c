@@ -24,7 +24,8 @@ struct vmt_copies_block {
 	alignas(max_align_t) uint8_t bytes[];
 };
 
-void *vmt_copies_alloc(struct vmt_copies *copies, size_t size)
+/** As vmt_copies_alloc, not zeroed. */
+static void *take(struct vmt_copies *copies, size_t size)
 {
 	const size_t align = alignof(max_align_t);
 	struct vmt_copies_block *b = copies->newest;
@@ -51,7 +52,14 @@ void *vmt_copies_alloc(struct vmt_copies *copies, size_t size)
 	}
 	p = b->bytes + b->used;
 	b->used += size;
-	return memset(p, 0, size);
+	return p;
+}
+
+void *vmt_copies_alloc(struct vmt_copies *copies, size_t size)
+{
+	void *p = take(copies, size);
+
+	return p ? memset(p, 0, size) : NULL;
 }
 
 /** Give back what is older than @keep. */
@@ -86,7 +94,7 @@ static void *copy_behind(void *at, size_t size, struct vmt_copies *copies)
 	void *copy;
 
 	memcpy(&from, at, sizeof(from));
-	copy = vmt_copies_alloc(copies, size ? size : 1);
+	copy = take(copies, size ? size : 1);
 	if (copy && size > 0)
 		memcpy(copy, from, size);
 	if (copy)
@@ -168,7 +176,7 @@ const void *vmt_body_copy(unsigned kind, const void *body, struct vmt_copies *co
 
 	if (!row || !row->body)
 		return NULL;
-	copy = vmt_copies_alloc(copies, row->body->size ? row->body->size : 1);
+	copy = take(copies, row->body->size ? row->body->size : 1);
 	if (!copy)
 		return NULL;
 	memcpy(copy, body, row->body->size);
@@ -264,7 +272,7 @@ static int read_more(struct vmt_window *w)
 	if (!make_room(w))
 		return fail(w, VMT_E_NO_MEMORY, "no memory for the records of a callback");
 	newest = w->copies.newest;
-	slot = &w->slots[(w->first + w->n) % w->cap];
+	slot = &w->slots[(w->first + w->n) & (w->cap - 1)];
 	slot->record = record;
 	slot->record.body = vmt_body_copy(record.kind, record.body, &w->copies);
 	if (!slot->record.body)
@@ -277,17 +285,18 @@ static int read_more(struct vmt_window *w)
 	return 1;
 }
 
+/* The capacity is a power of two. */
 const struct vmt_trace_record *vmt_window_at(struct vmt_window *w, size_t n)
 {
 	while (n >= w->n)
 		if (w->failed || w->at_end || read_more(w) <= 0)
 			return NULL;
-	return &w->slots[(w->first + n) % w->cap].record;
+	return &w->slots[(w->first + n) & (w->cap - 1)].record;
 }
 
 void vmt_window_drop(struct vmt_window *w)
 {
-	w->first = (w->first + 1) % w->cap;
+	w->first = (w->first + 1) & (w->cap - 1);
 	if (--w->n > 0)
 		give_back(&w->copies, w->slots[w->first].block);
 	else if (w->copies.newest) {

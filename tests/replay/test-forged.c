@@ -148,6 +148,7 @@ META(an_endless_drain, drain_max, UINT32_MAX)
 META(no_capabilities, info.capabilities, 0)
 META(a_xen_of_the_future, info.xen_major, UINT16_MAX)
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a statement */
 #define CALL_FORGERY(name, OP, statement)                                  \
 	static void name(struct vmt_trace_record *record, void *body)      \
 	{                                                                  \
@@ -200,6 +201,7 @@ EVENT(events_of_one_ticket, ev->ticket = 7)
 EVENT(events_in_no_view, ev->view = UINT16_MAX)
 EVENT(events_of_no_reason, ev->reason = UINT16_MAX)
 EVENT(events_at_once, ev->flags &= (uint16_t)~VMT_EVENT_SYNC)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static void accesses_far_out(struct vmt_trace_record *record, void *body)
 {
