@@ -116,9 +116,7 @@ struct vmt_exec {
 	bool keep_rf;    /* IRET has set RF */
 	bool new_shadow; /* STI and MOV SS: the shadow they set stays */
 	bool align;      /* alignment checks are on */
-	bool read_data_used;
 	uint8_t watched; /* data breakpoints that are on, a bit each */
-	uint64_t read_data_at;
 	struct vmt_insn insn;
 };
 

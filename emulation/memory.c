@@ -69,18 +69,13 @@ int vmt_log_write(struct vmt_exec *x, const struct vmt_place *place, uint64_t gv
 	return 0;
 }
 
-/* The bytes of emulation with read data: from the first address that is read, zeros behind. */
-static int give_read_data(struct vmt_exec *x, uint64_t gva, uint8_t *buf, uint32_t len)
+/* The bytes of emulation with read data, the same for each read; zeros behind them. */
+static int give_read_data(const struct vmt_exec *x, uint8_t *buf, uint32_t len)
 {
-	if (!x->read_data_used || gva < x->read_data_at || gva - x->read_data_at > 64) {
-		x->read_data_used = true;
-		x->read_data_at = gva;
-	}
-	for (uint32_t i = 0; i < len; i++) {
-		uint64_t at = gva - x->read_data_at + i;
+	uint32_t n = len < x->how->read_len ? len : x->how->read_len;
 
-		buf[i] = at < x->how->read_len ? x->how->read_data[at] : 0;
-	}
+	memcpy(buf, x->how->read_data, n);
+	memset(buf + n, 0, len - n);
 	return 0;
 }
 
@@ -106,7 +101,7 @@ int vmt_exec_read(struct vmt_exec *x, uint64_t gva, void *buf, uint32_t len, uns
 	if (x->watched && !(kind & VMT_KIND_SYSTEM))
 		vmt_watch(x, gva, len, false);
 	if (x->how->read_data && !(kind & VMT_KIND_SYSTEM))
-		return give_read_data(x, gva, buf, len);
+		return give_read_data(x, buf, len);
 	if (len <= first)
 		return read_in_page(x, gva, buf, len, kind);
 	VMT_TRY(read_in_page(x, gva, buf, first, kind));

@@ -26,7 +26,7 @@ void vmt_exec_init(struct vmt_exec *x, struct vmt_emulator *em, struct vmt_cpu *
 	x->g = &cpu->regs->gprs.rax;
 	x->how = how ? how : &plain;
 	x->r = r;
-	x->halted = x->keep_rf = x->new_shadow = x->read_data_used = false;
+	x->halted = x->keep_rf = x->new_shadow = false;
 	x->watched = 0;
 	em->steps++;
 	x->now = em->generation ? *em->generation : em->steps;

@@ -212,6 +212,18 @@ static void emulation_with_read_data_reads_no_page(void **state)
 	assert_int_equal(m->regs.gprs.rax, 0x030201);
 }
 
+static void each_read_of_an_instruction_gets_the_same_data(void **state)
+{
+	struct machine *m = *state;
+
+	m->how.read_data = (const uint8_t[]){7};
+	m->how.read_len = 1;
+	m->regs.gprs.rsi = KDATA;
+	m->regs.gprs.rdi = KDATA + 8;
+	assert_int_equal(STEP(m, 0xa6), VMT_STEP_DONE); /* cmpsb */
+	assert_int_equal(m->regs.gprs.rflags & 0x40, 0x40);
+}
+
 static void emulation_with_instruction_bytes_does_not_read_those_at_rip(void **state)
 {
 	struct machine *m = *state;
@@ -267,6 +279,7 @@ int main(void)
 		TEST(a_missing_second_page_counts_only_when_it_is_needed),
 		TEST(emulation_sets_rights_aside_and_not_remapping),
 		TEST(emulation_with_read_data_reads_no_page),
+		TEST(each_read_of_an_instruction_gets_the_same_data),
 		TEST(emulation_with_instruction_bytes_does_not_read_those_at_rip),
 		TEST(a_dry_run_changes_nothing_and_lists_each_page),
 	};
