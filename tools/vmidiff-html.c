@@ -15,7 +15,6 @@
 #include <vmitape/run.h>
 
 #include "trace-format/record.h"
-#include "vmidiff-page.h"
 #include "vmidiff.h"
 
 #define BLOCK           128u
@@ -434,17 +433,17 @@ static int put_data(FILE *f, const struct vmt_comparison *c, const struct vmidif
 int vmidiff_html(const char *path, const struct vmt_comparison *comparison,
 		 const struct vmidiff_side sides[2], struct vmt_error *err)
 {
-	const char *mark = memmem(page, sizeof(page), DATA_MARK, strlen(DATA_MARK));
+	const char *mark = memmem(vmidiff_page, vmidiff_page_len, DATA_MARK, strlen(DATA_MARK));
 	FILE *f = fopen(path, "we");
 	bool bad;
 	int n;
 
 	if (!f)
 		return vmt_error_set_errno(err, VMT_E_IO, errno, path, "it cannot be written");
-	(void)put(f, page, (size_t)(mark - page));
+	(void)put(f, vmidiff_page, (size_t)(mark - vmidiff_page));
 	n = put_data(f, comparison, sides);
-	(void)put(f, mark + strlen(DATA_MARK),
-		  (size_t)(page + sizeof(page) - mark) - strlen(DATA_MARK));
+	mark += strlen(DATA_MARK);
+	(void)put(f, mark, (size_t)(vmidiff_page + vmidiff_page_len - mark));
 	bad = ferror(f) != 0;
 	bad = fclose(f) != 0 || bad;
 	if (n < 0)

@@ -21,6 +21,10 @@ int vmidiff_calls_record(void *context, const struct vmt_compare_run *run,
 			 const struct vmt_trace_record *record, struct vmt_error *err);
 void vmidiff_calls_finish(struct vmidiff_calls *calls);
 
+/** The page without its data: vmidiff-page.html, which the build makes into C. */
+extern const char vmidiff_page[];
+extern const size_t vmidiff_page_len;
+
 /** One side of the page. */
 struct vmidiff_side {
 	const char *path;
