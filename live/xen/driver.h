@@ -105,6 +105,7 @@ struct vmt_xen {
 	bool altp2m;     /* switched on here */
 	bool walks_hidden;
 	bool *views;                   /* [nviews]: it exists */
+	xenmem_access_t *initial;      /* [nviews]: a view's default rights */
 	struct vmt_gfn_map restricted; /* gfns whose rights were set in view 0 */
 	struct vmt_gfn_map bytes;      /* uint32_t: the number of its record in the journal */
 	struct vmt_gfn_map own_pages;

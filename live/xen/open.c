@@ -223,7 +223,8 @@ static int take_domain(struct vmt_xen *x, const xc_domaininfo_t *info, bool *alt
 		return r;
 	x->vcpus = calloc(x->nvcpus, sizeof(*x->vcpus));
 	x->views = calloc(x->nviews, sizeof(*x->views));
-	if (!x->vcpus || !x->views)
+	x->initial = calloc(x->nviews, sizeof(*x->initial));
+	if (!x->vcpus || !x->views || !x->initial)
 		return vmt_error_set(&x->base.err, VMT_E_NO_MEMORY, PLACE,
 				     "no memory for the driver");
 	x->views[0] = true;

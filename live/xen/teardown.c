@@ -242,6 +242,7 @@ void vmt_xen_release(struct vmt_xen *x)
 	vmt_gfn_map_finish(&x->own_pages);
 	vmt_gfn_map_finish(&x->msrs);
 	free(x->views);
+	free(x->initial);
 	free(x->vcpus);
 	free(x);
 }

@@ -106,8 +106,8 @@ static int no_page(struct vmt_xen *x, vmt_view view, uint64_t gfn)
 }
 
 /*
- * ESRCH in a view: it has no entry of its own yet. What holds then is view 0's rights, and since Xen
- * 4.19 the default of the view, which is rwx here for nothing else is taken (create_view).
+ * ESRCH in a view: it has no entry of its own yet. What the entry will have then is view 0's rights, and
+ * since Xen 4.19 the view's default (p2m_altp2m_get_or_propagate).
  */
 int vmt_xen_get_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn, struct vmt_access *access)
 {
@@ -123,8 +123,11 @@ int vmt_xen_get_access(struct vmt_driver *d, vmt_view view, vmt_gfn gfn, struct 
 	errno = ESRCH;
 	if (view != 0)
 		r = xc_altp2m_get_mem_access(x->xch, x->domid, view, gfn.n, &found);
-	if (r < 0 && errno == ESRCH)
+	if (r < 0 && errno == ESRCH) {
 		r = xc_get_mem_access(x->xch, x->domid, gfn.n, &found);
+		if (r == 0 && view != 0 && x->xen.lazy_view_default)
+			found = x->initial[view];
+	}
 	if (r < 0 && errno == ESRCH && !vmt_xen_gone(x))
 		return no_page(x, view, gfn.n);
 	if (r < 0)
@@ -261,6 +264,7 @@ int vmt_xen_create_view(struct vmt_driver *d, struct vmt_access access, vmt_view
 				      x->nviews);
 	}
 	x->views[made] = true;
+	x->initial[made] = wanted;
 	*view = made;
 	return 0;
 }
