@@ -260,6 +260,9 @@ static enum after instruction(struct predicting *s, const struct vmt_step *how)
 			}
 			vmt_emulator_commit(s->em, &s->p->cpu, &s->r);
 			s->p->any_rflags |= vmt_undefined_flags(s->r.insn, s->r.insn_length);
+			/* Saved so between two iterations: Intel SDM volume 3, 25.3.3 */
+			if (s->r.stepped)
+				s->p->ev.regs.gprs.rflags |= VMT_RFLAGS_RF;
 			if (passed & ALWAYS_EXIT)
 				return AFTER_EXIT;
 			s->p->ambiguous |= (passed & MAY_EXIT) != 0;
@@ -501,6 +504,17 @@ static bool fields_match(const struct vmt_event *a, const struct vmt_event *b, c
 	}
 }
 
+/** Of a null selector the hidden part means nothing, but for the privilege level in SS. */
+static void forget_null(struct vmt_segment *predicted, const struct vmt_segment *next, bool is_ss)
+{
+	const uint16_t keep = is_ss ? 0x60 : 0;
+
+	if ((predicted->selector | next->selector) & ~3u)
+		return;
+	predicted->limit = next->limit;
+	predicted->access = (uint16_t)((predicted->access & keep) | (next->access & ~keep));
+}
+
 bool vmt_fidelity_matches(const struct vmt_predicted *p, const struct vmt_event *next, char *text,
 			  size_t cap)
 {
@@ -514,6 +528,11 @@ bool vmt_fidelity_matches(const struct vmt_predicted *p, const struct vmt_event 
 	}
 	predicted.gprs.rflags &= ~p->any_rflags;
 	predicted.gprs.rflags |= next->regs.gprs.rflags & p->any_rflags;
+	forget_null(&predicted.ds, &next->regs.ds, false);
+	forget_null(&predicted.es, &next->regs.es, false);
+	forget_null(&predicted.fs, &next->regs.fs, false);
+	forget_null(&predicted.gs, &next->regs.gs, false);
+	forget_null(&predicted.ss, &next->regs.ss, true);
 	field = vmt_regs_differ(&predicted, &next->regs, VMT_KNOWN_ALL & ~p->any_regs);
 	if (field)
 		return number_matches(field->name, vmt_reg_get(&predicted, field),
