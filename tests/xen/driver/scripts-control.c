@@ -69,11 +69,11 @@ static struct vmt_response event_set_regs(struct trial *t, struct vmt_ctx *ctx)
 	regs.known = VMT_KNOWN(VMT_REG_RAX) | VMT_KNOWN(VMT_REG_RIP) | VMT_KNOWN(VMT_REG_DR1);
 	regs.gprs.rax = 0x6b00 + t->events;
 	regs.gprs.rip = ev->regs.gprs.rip + 2;
-	regs.dr1 = 0x1000 * t->events;
+	regs.dr1 = UINT64_C(0x1000) * t->events;
 	succeeded(t, vmt_set_regs(s, ev->vcpu, &regs), vmt_error_of(s), "set_regs");
 	regs.dr1 = 0;
 	succeeded(t, vmt_get_regs(s, ev->vcpu, &regs), vmt_error_of(s), "get_regs");
-	expect(t, regs.dr1 == 0x1000 * t->events, "DR1 as it was set");
+	expect(t, regs.dr1 == UINT64_C(0x1000) * t->events, "DR1 as it was set");
 	return vmt_respond(VMT_CONTINUE);
 }
 
