@@ -241,3 +241,16 @@ void vmt_replay_end_here(struct vmt_replay *r, enum vmt_replay_stop stop)
 	if (stop == VMT_STOPPED_BY_CHANGE && r->report->differences == 1)
 		r->report->first.ends = true;
 }
+
+bool vmt_replay_cut_here(struct vmt_replay *r)
+{
+	if (r->past || r->facts.recorded_end != VMT_END_NONE)
+		return false;
+	vmt_replay_end_here(r, VMT_STOPPED_BY_CUT);
+	return true;
+}
+
+bool vmt_behind_cut(const struct vmt_replay *r)
+{
+	return r->past && r->report->stop == VMT_STOPPED_BY_CUT;
+}

@@ -125,9 +125,8 @@ int vmt_replay_miss(struct vmt_replay *r, const struct vmt_call *call, const cha
 	char text[128];
 
 	vmt_call_format(call, text, sizeof(text));
-	r->report->misses++;
 	r->cur.weakest = VMT_FROM_MISSING;
-	if (!r->report->miss_text[0])
+	if (!vmt_behind_cut(r) && r->report->misses++ == 0)
 		snprintf(r->report->miss_text, sizeof(r->report->miss_text),
 			 "%s in callback %llu (%s)", text, (unsigned long long)r->cur.cb.number,
 			 vmt_callback_name(r->cur.cb.kind));
@@ -165,7 +164,7 @@ static int missing(struct vmt_replay *r, struct vmt_call *call, const struct vmt
 		return call->result;
 	}
 	r->report->reads[VMT_FROM_MISSING]++;
-	if (seen_nearby(r, call->u.read.gfn, here))
+	if (!vmt_behind_cut(r) && seen_nearby(r, call->u.read.gfn, here))
 		r->report->misses_pages++;
 	return vmt_replay_miss(r, call, "these bytes");
 }

@@ -121,6 +121,8 @@ static void load(struct vmt_replay *r)
 	cur->next_effect = 1;
 	if (r->window.failed)
 		vmt_replay_break(r, &r->window.err);
+	else if (!record)
+		vmt_replay_cut_here(r);
 }
 
 static bool is_it(const struct vmt_trace_callback *body, const struct vmt_callback *cb)
@@ -130,10 +132,12 @@ static bool is_it(const struct vmt_trace_callback *body, const struct vmt_callba
 
 static void align(struct vmt_replay *r, const struct vmt_callback *cb)
 {
-	size_t n = vmt_align_seek(r, CALLBACKS,
-				  WAITS | EVENTS | POLLS |
-					  (cb->kind == VMT_CALLBACK_CLEANUP ? 0 : TEARDOWNS));
+	const uint64_t barriers =
+		WAITS | EVENTS | POLLS | (cb->kind == VMT_CALLBACK_CLEANUP ? 0 : TEARDOWNS);
+	size_t n = vmt_align_seek(r, CALLBACKS, barriers);
 
+	if (n == VMT_NOT_FOUND && vmt_align_seek(r, barriers, 0) == VMT_NOT_FOUND)
+		vmt_replay_cut_here(r); /* it may have begun behind the cut */
 	if (n == VMT_NOT_FOUND || !is_it(vmt_window_at(&r->window, n)->body, cb))
 		return;
 	vmt_align_consume(r, n);
@@ -202,6 +206,8 @@ static void end_poll(struct vmt_replay *r, const struct vmt_callback_result *res
 	record = vmt_window_at(&r->window, 1);
 	if (record && record->kind == VMT_TRACE_OUTPUT)
 		output = record->body;
+	if (!record && vmt_replay_cut_here(r))
+		return; /* its output may be behind the cut */
 	record = vmt_window_at(&r->window, 0);
 	r->cur.recorded = record->callback;
 	vmt_compare_poll(r, result, record->body, output);
@@ -302,12 +308,10 @@ static void on_begin(struct vmt_observer *o, const struct vmt_session *s)
 /** The replayed session ends, and the recorded one goes on. */
 static void ends_early(struct vmt_replay *r)
 {
-	const struct vmt_trace_record *front = vmt_window_at(&r->window, 0);
-
-	if (!front && !r->window.failed) {
-		vmt_replay_end_here(r, VMT_STOPPED_BY_CUT);
+	/* Nothing that happened to it is there any more: its own end may be behind the cut. */
+	if (vmt_align_seek(r, WAITS | EVENTS | CALLBACKS | POLLS, 0) == VMT_NOT_FOUND &&
+	    vmt_replay_cut_here(r))
 		return;
-	}
 	if (r->report->first.difference != VMT_DIFFERS_END)
 		vmt_differs(r, VMT_DIFFERS_END, "the end of the session", "it goes on here",
 			    "it ends here");
@@ -346,6 +350,8 @@ static void on_end(struct vmt_observer *o, const struct vmt_outcome *outcome)
 	r->report->error = outcome->error;
 	if (r->broken.status != VMT_OK)
 		r->report->error = r->broken;
+	if (n == VMT_NOT_FOUND)
+		vmt_replay_cut_here(r);
 	if (r->past || n == VMT_NOT_FOUND)
 		return;
 	vmt_align_consume(r, n);

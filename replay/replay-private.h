@@ -261,6 +261,15 @@ void vmt_differs_since(struct vmt_replay *r, enum vmt_difference difference, con
 /** Nothing of the recording is used from here on: the first difference has ended the run. */
 void vmt_replay_end_here(struct vmt_replay *r, enum vmt_replay_stop stop);
 
+/**
+ * The trace has no more records: if it ends before the recorded session does, the run has no more
+ * that it could be compared with, and ends here. What the handler is denied from here on, and that
+ * it fails for it, is the cut's and not its own. True: it is so.
+ */
+bool vmt_replay_cut_here(struct vmt_replay *r);
+/** The run has come to the cut: nothing of the handler is judged any more. */
+bool vmt_behind_cut(const struct vmt_replay *r);
+
 /** Keep @call for the report. */
 void vmt_keep_call(struct vmt_replay *r, const struct vmt_call *call, uint32_t provenance);
 

@@ -117,8 +117,7 @@ static int read_file(struct vmt_file_source *f, const char *path, size_t max, vo
 	for (size_t i = 0; i < r->facts.nfiles; i++)
 		if (strcmp(r->facts.files[i].path, path) == 0)
 			return give_file(&r->facts.files[i], max, data, len, err);
-	r->report->misses++;
-	if (!r->report->miss_text[0])
+	if (!vmt_behind_cut(r) && r->report->misses++ == 0)
 		snprintf(r->report->miss_text, sizeof(r->report->miss_text), "the file %.200s",
 			 path);
 	return vmt_error_set(err, VMT_E_NOT_RECORDED, "vmt_file_read",
