@@ -286,6 +286,29 @@ static void a_breakpoint_in_a_copy_is_the_same_as_one_in_the_page(void **state)
 	assert_nothing(b);
 }
 
+static void a_copy_of_the_recorded_handlers_is_judged_by_its_bytes_too(void **state)
+{
+	struct both *b = *state;
+	vmt_view view = add_view(&b->recorded, VMT_RWX);
+
+	switch_to(&b->recorded, view);
+	put_shadow(&b->recorded, view, 5, 0x90, 0x10, 0x11);
+	assert_visible(b, "byte 0x11 at gpa 0x5010", "the guest's own byte at gpa 0x5010");
+	view = add_view(&b->replayed, VMT_RWX);
+	switch_to(&b->replayed, view);
+	put_shadow(&b->replayed, view, 5, 0x90, 0x10, 0x11);
+	assert_nothing(b);
+}
+
+static void own_bytes_at_other_places_are_not_the_same(void **state)
+{
+	struct both *b = *state;
+
+	put_byte(&b->recorded, 5, 0x10, 0x11, 0x90);
+	put_byte(&b->replayed, 5, 0x20, 0x11, 0x90);
+	assert_false(same(b));
+}
+
 static void a_page_of_the_guests_shown_in_place_of_another_is_visible(void **state)
 {
 	struct both *b = *state;
@@ -322,6 +345,8 @@ int main(void)
 		TEST(rights_count_only_in_the_view_that_a_vcpu_is_in),
 		TEST(the_rights_of_pages_that_no_one_named_are_judged_too),
 		TEST(a_breakpoint_in_a_copy_is_the_same_as_one_in_the_page),
+		TEST(a_copy_of_the_recorded_handlers_is_judged_by_its_bytes_too),
+		TEST(own_bytes_at_other_places_are_not_the_same),
 		TEST(a_page_of_the_guests_shown_in_place_of_another_is_visible),
 	};
 
