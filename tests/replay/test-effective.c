@@ -100,6 +100,17 @@ static void of_a_copy_only_what_differs_from_the_page_is_the_handlers(void **sta
 	assert_false(changed(&b->replayed, 0, 5));
 }
 
+static void a_byte_of_a_copy_need_not_be_a_breakpoint_and_is_in_its_page_only(void **state)
+{
+	struct both *b = *state;
+	vmt_view view = add_view(&b->replayed, VMT_RWX);
+
+	put_shadow(&b->replayed, view, 5, 0x90, 0x10, 0x11);
+	assert_int_equal(byte_at(&b->replayed, view, 5, 0x10), 0x11);
+	assert_int_equal(meet(&b->replayed, view, 4).page.n, 4);
+	assert_int_equal(byte_at(&b->replayed, view, 4, 0x10), -1);
+}
+
 static void a_copy_hides_what_was_written_to_the_page(void **state)
 {
 	struct both *b = *state;
@@ -186,6 +197,7 @@ int main(void)
 		TEST(a_written_byte_is_met_in_each_view_that_shows_the_page),
 		TEST(a_recorded_byte_is_met_only_from_when_it_was_written),
 		TEST(of_a_copy_only_what_differs_from_the_page_is_the_handlers),
+		TEST(a_byte_of_a_copy_need_not_be_a_breakpoint_and_is_in_its_page_only),
 		TEST(a_copy_hides_what_was_written_to_the_page),
 		TEST(of_a_copy_of_bytes_not_known_only_a_breakpoint_is_surely_not_the_guests),
 		TEST(a_page_of_the_guests_shown_elsewhere_is_no_copy),
