@@ -15,6 +15,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 
 
 def cache_dir():
@@ -46,12 +47,12 @@ def digest(command, build):
     return state.hexdigest()
 
 
-def tidy(source, command, build, cache):
+def tidy(source, command, build, database, cache):
     key = digest(command, build)
     stamp = os.path.join(cache, key) if key else None
     if stamp and os.path.exists(stamp):
         return ""
-    ran = subprocess.run(["clang-tidy", "--quiet", "-p", build, source], capture_output=True,
+    ran = subprocess.run(["clang-tidy", "--quiet", "-p", database, source], capture_output=True,
                          text=True, check=False)
     if ran.returncode:
         return ran.stdout + (ran.stderr if not ran.stdout else "")
@@ -68,8 +69,13 @@ def main(build, files):
                     for c in json.load(database)}
     sources = [f for f in files if f in commands]
     cache = cache_dir()
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda f: tidy(f, commands[f], build, cache), sources))
+    # One command for each file: clang-tidy 14 takes each va_list of a second translation unit in one
+    # run for uninitialized.
+    with tempfile.TemporaryDirectory() as once:
+        with open(os.path.join(once, "compile_commands.json"), "w", encoding="utf-8") as database:
+            json.dump([commands[f] for f in sources], database)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(lambda f: tidy(f, commands[f], build, once, cache), sources))
     for text in filter(None, found):
         print(text, end="")
     return 1 if any(found) else 0

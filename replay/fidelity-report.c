@@ -91,7 +91,7 @@ void vmt_opcode_of(const uint8_t *insn, uint8_t len, struct vmt_fidelity_opcode 
 /** A row: opcodes @first to @last of @map; @reg -1: any. */
 static const struct undefined {
 	uint8_t map, first, last;
-	int8_t reg;
+	int reg;
 	uint64_t flags;
 } undefined[] = {
 	{1, 0x08, 0x0d, -1, AF}, /* or */
@@ -138,7 +138,7 @@ uint64_t vmt_undefined_flags(const uint8_t *insn, uint8_t len)
 		const struct undefined *u = &undefined[i];
 
 		if (o.map == u->map && o.opcode >= u->first && o.opcode <= u->last &&
-		    (u->reg < 0 || u->reg == o.reg))
+		    (u->reg < 0 || u->reg == (int)o.reg))
 			flags |= u->flags;
 	}
 	return flags;

@@ -144,7 +144,7 @@ static void measure(struct world *w, const char *trace)
 /* -------------------------------------------------------------------------------------------- */
 
 /** Changes a record on its way into the forged trace. @event: how many events came before it. */
-typedef void forger(struct vmt_trace_record *record, uint8_t *page);
+typedef void forger(struct vmt_trace_record *record, void *page);
 
 static uint64_t page_of(const struct vmt_trace_record *record)
 {
@@ -189,7 +189,7 @@ static struct vmt_event *event_of(struct vmt_trace_record *record)
 	return &((struct vmt_trace_event *)record->body)->event;
 }
 
-static void other_rbx(struct vmt_trace_record *record, uint8_t *page)
+static void other_rbx(struct vmt_trace_record *record, void *page)
 {
 	struct vmt_event *ev = event_of(record);
 
@@ -198,7 +198,7 @@ static void other_rbx(struct vmt_trace_record *record, uint8_t *page)
 		ev->regs.gprs.rbx ^= 0x10;
 }
 
-static void other_rip(struct vmt_trace_record *record, uint8_t *page)
+static void other_rip(struct vmt_trace_record *record, void *page)
 {
 	struct vmt_event *ev = event_of(record);
 
@@ -207,7 +207,7 @@ static void other_rip(struct vmt_trace_record *record, uint8_t *page)
 		ev->regs.gprs.rip += 1;
 }
 
-static void other_reason(struct vmt_trace_record *record, uint8_t *page)
+static void other_reason(struct vmt_trace_record *record, void *page)
 {
 	struct vmt_event *ev = event_of(record);
 
@@ -216,7 +216,7 @@ static void other_reason(struct vmt_trace_record *record, uint8_t *page)
 		ev->reason = VMT_EVENT_DESCRIPTOR;
 }
 
-static void no_page(struct vmt_trace_record *record, uint8_t *page)
+static void no_page(struct vmt_trace_record *record, void *page)
 {
 	struct vmt_trace_capture *capture = (struct vmt_trace_capture *)record->body;
 
@@ -229,7 +229,7 @@ static void no_page(struct vmt_trace_record *record, uint8_t *page)
 }
 
 /** At the stack pointer stands another byte than was pushed. The stack is mapped one to one. */
-static void other_bytes(struct vmt_trace_record *record, uint8_t *page)
+static void other_bytes(struct vmt_trace_record *record, void *page)
 {
 	static uint64_t rsp;
 
@@ -237,7 +237,7 @@ static void other_bytes(struct vmt_trace_record *record, uint8_t *page)
 		rsp = ((const struct vmt_trace_event *)record->body)->event.regs.gprs.rsp;
 	else if (record->kind == VMT_TRACE_CAPTURE && record->page &&
 		 ((const struct vmt_trace_capture *)record->body)->gfn.n == rsp >> VMT_PAGE_SHIFT)
-		page[rsp & (VMT_PAGE_SIZE - 1)] ^= 0x40;
+		((uint8_t *)page)[rsp & (VMT_PAGE_SIZE - 1)] ^= 0x40;
 }
 
 /* -------------------------------------------------------------------------------------------- */

@@ -313,7 +313,7 @@ static void be_child(struct tape *t, int told)
 	/* An assertion that fails in the handler ends its process, and not the test. */
 	(void)setenv("CMOCKA_TEST_ABORT", "1", 1);
 	for (size_t i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
-		signal(deadly[i], SIG_DFL);
+		(void)signal(deadly[i], SIG_DFL);
 	if (read(told, &go, 1) != 1 || go != 'g')
 		_exit(0);
 	status = in_a_fork(t, VMT_REPLAY_MODEL, false);
